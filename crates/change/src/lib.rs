@@ -1,0 +1,18 @@
+//! The vocabulary that every other crate speaks: values, tables, changes, positions, and the contract of a source.
+//!
+//! Pure: no runtime, no socket, no clock, no database's crate. What is in here is what a PostgreSQL and a MySQL source
+//! have in common, and nothing else.
+
+mod change;
+mod position;
+mod row;
+mod source;
+mod table;
+mod value;
+
+pub use change::{Change, Kind, Transaction};
+pub use position::{Position, Sequence};
+pub use row::{Row, ValueError};
+pub use source::{Finding, Resume, Severity, Source, SourceError, SourceInfo, Started, Step};
+pub use table::{Column, ColumnType, Identity, Table, TableName};
+pub use value::{Absence, Reason, Value};

@@ -1,0 +1,25 @@
+//! A row as the log shows it: columns are decoded one at a time, when somebody asks.
+
+use crate::Value;
+
+/// One row image. Decoding is lazy and borrows: nothing is allocated per column.
+pub trait Row {
+    /// The value of the column at `index` (the position in [`Table::columns`](crate::Table::columns)).
+    ///
+    /// `scratch` is overwritten when the value has to be computed (a decimal, a `bytea`); the result may borrow from it.
+    /// Asking twice gives the same answer.
+    fn value<'v>(&'v self, index: usize, scratch: &'v mut Vec<u8>) -> Result<Value<'v>, ValueError>;
+}
+
+/// A value whose text does not follow the grammar of its type. Never skipped: the stream stops, because guessing would
+/// invent data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("column {column} of {table} ({sql_type}) holds a text that is not a value of its type: {excerpt:?}")]
+pub struct ValueError {
+    pub table: String,
+    pub column: String,
+    /// The SQL type as the server names it.
+    pub sql_type: String,
+    /// At most 64 characters of the offending text.
+    pub excerpt: String,
+}

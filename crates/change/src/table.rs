@@ -1,0 +1,104 @@
+//! What a table looks like at one point of the log.
+
+use std::fmt;
+
+/// A table's qualified name: schema and table in PostgreSQL, database and table in MySQL and MariaDB.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableName {
+    pub schema: String,
+    pub table: String,
+}
+
+impl TableName {
+    pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
+        Self { schema: schema.into(), table: table.into() }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// The shape of a table. Two tables that are equal give the same schema text, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Table {
+    pub name: TableName,
+    /// In the order of the row images.
+    pub columns: Vec<Column>,
+    /// Indexes into `columns` that make up the Kafka key, in key order; empty: the table has no key.
+    pub key: Vec<usize>,
+    pub identity: Identity,
+}
+
+/// How much of the old row the log carries (PostgreSQL `REPLICA IDENTITY`, MySQL `binlog_row_image`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// The primary key's columns.
+    Default,
+    /// The columns of a unique index.
+    Index,
+    /// The whole row.
+    Full,
+    /// Nothing: the log has no updates or deletes of this table.
+    Nothing,
+}
+
+impl Identity {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Index => "index",
+            Self::Full => "full",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Column {
+    pub name: String,
+    pub kind: ColumnType,
+    /// The type as the server prints it (`numeric(12,2)`, `character varying(20)`, `mood`); kept as a schema property.
+    pub sql_type: String,
+    /// Whether the column admits NULL, where that is known; kept as a schema property, never used for encoding.
+    pub nullable: Option<bool>,
+}
+
+/// The form that a column's values take in an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ColumnType {
+    Boolean,
+    Long,
+    Float,
+    Double,
+    /// Values beyond `precision` digits are [`Absent`](crate::Value::Absent) (`OutOfRange`). 1 ≤ precision, scale ≤ precision.
+    Decimal {
+        precision: u32,
+        scale: u32,
+    },
+    Text,
+    /// Lower case, with hyphens.
+    Uuid,
+    Bytes,
+    /// Days since 1970-01-01.
+    Date,
+    /// Microseconds since midnight, 0 ..= 86 400 000 000.
+    Time,
+    /// Microseconds since 1970-01-01T00:00:00 without a zone.
+    LocalTimestamp,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Timestamp,
+}
+
+impl ColumnType {
+    /// A key has no `absent` to fall back on: types with values that no typed form holds take their text form there.
+    pub const fn in_key(self) -> Self {
+        match self {
+            Self::Date | Self::Time | Self::LocalTimestamp | Self::Timestamp | Self::Decimal { .. } => Self::Text,
+            other => other,
+        }
+    }
+}

@@ -9,6 +9,10 @@ pub trait Row {
     /// `scratch` is overwritten when the value has to be computed (a decimal, a `bytea`); the result may borrow from it.
     /// Asking twice gives the same answer.
     fn value<'v>(&'v self, index: usize, scratch: &'v mut Vec<u8>) -> Result<Value<'v>, ValueError>;
+
+    /// The server's own text of the column at `index`, whatever its type: what a key holds where no typed form is total.
+    /// `None` for NULL and for a value that the log does not carry.
+    fn text<'v>(&'v self, index: usize) -> Option<&'v str>;
 }
 
 /// A value whose text does not follow the grammar of its type. Never skipped: the stream stops, because guessing would

@@ -1,0 +1,37 @@
+//! A tuple as the log shows it: one cell per column, each a range of the message.
+
+use super::reader::{Reader, WireError};
+
+/// One column of a row image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    Null,
+    /// A TOAST value that the statement did not touch: the log does not carry it.
+    Unchanged,
+    /// Not part of the replica identity: the log carries only the key of the old row.
+    NotInKey,
+    /// The server's text, at `start` of the message.
+    Text {
+        start: usize,
+        length: usize,
+    },
+}
+
+/// Reads one tuple into `cells`, which is cleared first.
+pub fn read(reader: &mut Reader<'_>, cells: &mut Vec<Cell>) -> Result<(), WireError> {
+    cells.clear();
+    for _ in 0..reader.u16()? {
+        cells.push(match reader.u8()? {
+            b'n' => Cell::Null,
+            b'u' => Cell::Unchanged,
+            b't' => {
+                let length = reader.length()?;
+                let start = reader.offset();
+                reader.take(length)?;
+                Cell::Text { start, length }
+            }
+            number => return Err(WireError::Unknown { what: "tuple column", number }),
+        });
+    }
+    Ok(())
+}

@@ -1,1 +1,29 @@
-//! sink-kafka
+//! Records in, acknowledgements and transactions out: everything headwater says to Kafka.
+//!
+//! * [`config`]: what a user may set, what headwater owns, and the one place where a client is configured.
+//! * [`producer`]: the transactional producer. [`flush`] is its single foreign call.
+//! * [`partition`]: key to partition, as Java's client does it.
+//! * [`topic`]: topics are checked and made before anything is written to them.
+//! * [`log`]: reading the checkpoint back, and asking whether topics hold records.
+//! * [`fault`], [`error`]: what an error means for the run loop (retry, fenced, stop), and the sentences for people.
+//!
+//! All calls block; they run on the pipeline's own thread. Nothing here knows changes, schemas or positions.
+
+mod block;
+mod client;
+pub mod config;
+pub mod error;
+pub mod fault;
+mod flush;
+pub mod log;
+pub mod partition;
+pub mod producer;
+pub mod topic;
+
+pub use config::{Config, Delivery, TopicDefaults, owned_properties, required_acls};
+pub use error::{AdminError, CommitError, ConfigError, InitError, ReadError, SendError, TopicError};
+pub use fault::Fault;
+pub use log::{Found, Record, Wait, Wanted, holds_records, read_back};
+pub use partition::{murmur2, partition_for};
+pub use producer::Producer;
+pub use topic::{Admin, TopicSpec, TopicState};

@@ -1,0 +1,320 @@
+//! The producer: records in, one transaction at a time, an answer that says whether it was committed.
+//!
+//! After any error of [`Producer::send`] but `Stopped` and `TooLarge`, and after any error of [`Producer::commit`], the
+//! caller drops the producer, connects a new one (which raises the epoch) and reads the checkpoint. A time-out of the
+//! commit request leaves its outcome open, and the broker may still apply it to a *later* transaction of the same epoch:
+//! that is why nothing is ever tried again on the same producer.
+//!
+//! With at-least-once delivery the same calls work: `init` asks for the brokers, `begin` does nothing, `commit` waits
+//! for every acknowledgement.
+
+use crate::client::Watch;
+use crate::config::{Config, Delivery};
+use crate::error::{CommitError, ConfigError, InitError, SendError};
+use crate::fault::{Fault, classify, code_of, help};
+use crate::flush::flush;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The first record that was not delivered.
+#[derive(Debug, Clone)]
+struct Undelivered {
+    topic: String,
+    partition: i32,
+    size: usize,
+    code: Code,
+}
+
+/// Collects delivery reports. Shared with librdkafka's polling thread.
+struct Reports {
+    watch: Watch,
+    acknowledged: AtomicU64,
+    failed: AtomicBool,
+    first: Mutex<Option<Undelivered>>,
+}
+
+impl Reports {
+    fn undelivered(&self) -> Option<Undelivered> {
+        if !self.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.watch.log(level, facility, message);
+    }
+
+    fn stats(&self, _: rdkafka::Statistics) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let (error, message) = match result {
+            Ok(_) => {
+                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Err((error, message)) => (error, message),
+        };
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| Undelivered {
+            topic: message.topic().to_owned(),
+            partition: message.partition(),
+            size: message.payload_len() + message.key_len(),
+            code: code_of(error),
+        });
+        self.failed.store(true, Ordering::Release);
+    }
+}
+
+/// One producer of one transactional id. Used from one thread; every call may block up to the time-out given.
+pub struct Producer {
+    client: ThreadedProducer<Reports>,
+    config: Config,
+    limit: usize,
+    stop: Arc<AtomicBool>,
+}
+
+impl Producer {
+    /// Makes the client. Nothing is sent yet. `stop` ends a wait for room in the queue.
+    pub fn connect(config: &Config, stop: Arc<AtomicBool>) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let reports = Reports {
+            watch: Watch::new(config),
+            acknowledged: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            first: Mutex::new(None),
+        };
+        let client = config.producer().create_with_context(reports).map_err(|error| config.creation_error(&error))?;
+        Ok(Self { client, limit: config.message_max_bytes(), config: config.clone(), stop })
+    }
+
+    /// Takes the transactional id over: fences a predecessor and ends its open transaction.
+    pub fn init(&self, timeout: Duration) -> Result<(), InitError> {
+        let result = match self.config.delivery {
+            Delivery::ExactlyOnce => self.client.init_transactions(timeout),
+            Delivery::AtLeastOnce => self.client.client().fetch_metadata(None, timeout).map(drop),
+        };
+        result.map_err(|error| self.init_error(&error, "initialise a producer"))
+    }
+
+    /// Begins a transaction. Asks no broker.
+    pub fn begin(&self) -> Result<(), InitError> {
+        match self.config.delivery {
+            Delivery::ExactlyOnce => {
+                self.client.begin_transaction().map_err(|error| self.init_error(&error, "begin a transaction"))
+            }
+            Delivery::AtLeastOnce => Ok(()),
+        }
+    }
+
+    /// Hands one record over. Copies key and value; waits only while the queue is full.
+    pub fn send(&self, topic: &str, partition: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SendError> {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
+        record.key = key;
+        record.payload = value;
+        match self.client.send(record) {
+            Ok(()) => Ok(()),
+            Err((error, record)) => self.send_again(&error, record),
+        }
+    }
+
+    #[cold]
+    fn send_again(&self, error: &KafkaError, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), SendError> {
+        let (mut code, mut record) = (code_of(error), record);
+        let topic = record.topic;
+        let since = Instant::now();
+        while code == Code::QueueFull {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(SendError::Stopped);
+            }
+            if let Some(failure) = self.client.client().context().undelivered() {
+                return Err(send_failure(&failure));
+            }
+            let waited = since.elapsed();
+            if waited > self.config.transaction_timeout {
+                return Err(SendError::Full { brokers: self.config.brokers.clone(), waited });
+            }
+            // librdkafka frees room only after the delivery callback has returned and signals nothing: poll it.
+            std::thread::sleep(Duration::from_millis(1));
+            (code, record) = match self.client.send(record) {
+                Ok(()) => return Ok(()),
+                Err((error, record)) => (code_of(&error), record),
+            };
+        }
+        match code {
+            Code::MessageSizeTooLarge => Err(SendError::TooLarge {
+                topic: topic.to_owned(),
+                size: record.key.map_or(0, <[u8]>::len) + record.payload.map_or(0, <[u8]>::len),
+                limit: self.limit,
+            }),
+            _ if topic.contains('\0') => Err(SendError::Name { topic: topic.to_owned() }),
+            _ => Err(match self.client.client().context().undelivered() {
+                Some(failure) => send_failure(&failure),
+                None => self.refused(topic, code),
+            }),
+        }
+    }
+
+    fn refused(&self, topic: &str, code: Code) -> SendError {
+        let (code, reason) = self.fatal().unwrap_or_else(|| (code, code.to_string()));
+        SendError::Failed { topic: topic.to_owned(), reason, fault: classify(code), help: help(code) }
+    }
+
+    /// Waits until every record is acknowledged, then commits. `Ok` means committed.
+    pub fn commit(&self, timeout: Duration) -> Result<(), CommitError> {
+        let deadline = Instant::now() + timeout;
+        self.flush(timeout)?;
+        if self.config.delivery == Delivery::AtLeastOnce {
+            return Ok(());
+        }
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+        self.client.commit_transaction(left).map_err(|error| self.commit_error(&error))
+    }
+
+    /// Waits until every record handed over is acknowledged.
+    pub fn flush(&self, timeout: Duration) -> Result<(), CommitError> {
+        let done = flush(&self.client, timeout);
+        if let Some(failure) = self.client.client().context().undelivered() {
+            return Err(self.undelivered(&failure));
+        }
+        if done {
+            return Ok(());
+        }
+        if let Some((code, reason)) = self.fatal() {
+            return Err(self.known(code, reason));
+        }
+        let reason = format!("{} records were not acknowledged in {timeout:?}", self.client.in_flight_count());
+        Err(self.known(Code::OperationTimedOut, self.with_refusal(reason)))
+    }
+
+    /// Gives the open transaction up, so that readers need not wait for its time-out. Best effort: the producer is
+    /// dropped afterwards whatever the answer.
+    pub fn abort(&self, timeout: Duration) {
+        if self.config.delivery == Delivery::ExactlyOnce
+            && let Err(error) = self.client.abort_transaction(timeout)
+        {
+            tracing::debug!(%error, transactional_id = %self.config.transactional_id, "transaction not aborted");
+        }
+    }
+
+    /// Records acknowledged since the producer was made.
+    pub fn acknowledged(&self) -> u64 {
+        self.client.client().context().acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Records handed over and neither acknowledged nor failed.
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.client.in_flight_count()).unwrap_or(0)
+    }
+
+    /// librdkafka's fatal error; its call-site errors then only say "fatal".
+    fn fatal(&self) -> Option<(Code, String)> {
+        self.client.client().fatal_error().map(|(code, text)| (code, self.config.scrub(&text)))
+    }
+
+    fn with_refusal(&self, reason: String) -> String {
+        match self.client.client().context().watch.refusal() {
+            Some((_, refusal)) => format!("{reason}: {refusal}"),
+            None => reason,
+        }
+    }
+
+    fn init_error(&self, error: &KafkaError, what: &'static str) -> InitError {
+        let (code, reason) = self.fatal().unwrap_or_else(|| (code_of(error), text_of(error)));
+        let seen = self.client.client().context().watch.refusal();
+        let (code, reason) = match seen {
+            Some(seen) if classify(code) == Fault::Retry => seen,
+            _ => (code, reason),
+        };
+        match classify(code) {
+            Fault::Retry => InitError::Retry { brokers: self.config.brokers.clone(), what, reason },
+            Fault::Fenced => InitError::Fenced { transactional_id: self.config.transactional_id.clone(), reason },
+            Fault::Stop => InitError::Stop {
+                what: format!("the brokers {} refused to {what}: {reason}", self.config.brokers),
+                help: help(code),
+            },
+        }
+    }
+
+    fn commit_error(&self, error: &KafkaError) -> CommitError {
+        if let Some(failure) = self.client.client().context().undelivered() {
+            return self.undelivered(&failure);
+        }
+        if let Some((code, reason)) = self.fatal() {
+            return self.known(code, reason);
+        }
+        let aborted = matches!(error, KafkaError::Transaction(error) if error.txn_requires_abort());
+        let code = code_of(error);
+        if aborted || classify(code) != Fault::Retry {
+            return self.known(code, text_of(error));
+        }
+        CommitError::Unknown {
+            transactional_id: self.config.transactional_id.clone(),
+            reason: self.with_refusal(text_of(error)),
+        }
+    }
+
+    /// An error after which nothing can have been committed.
+    fn known(&self, code: Code, reason: String) -> CommitError {
+        let transactional_id = self.config.transactional_id.clone();
+        match classify(code) {
+            Fault::Retry => CommitError::Aborted { transactional_id, reason },
+            Fault::Fenced => CommitError::Fenced { transactional_id, reason },
+            Fault::Stop => CommitError::Stop {
+                what: format!("the transaction `{transactional_id}` was refused: {reason}"),
+                help: help(code),
+            },
+        }
+    }
+
+    fn undelivered(&self, failure: &Undelivered) -> CommitError {
+        // Once the producer is fenced every record fails, most of them as merely purged: the cause is the fatal error.
+        if let Some((code, reason)) = self.fatal() {
+            return self.known(code, reason);
+        }
+        if failure.code == Code::MessageSizeTooLarge {
+            return CommitError::TooLarge { topic: failure.topic.clone(), size: failure.size };
+        }
+        let Undelivered { topic, partition, code, .. } = failure;
+        self.known(*code, format!("a record for partition {partition} of topic {topic} was not delivered: {code}"))
+    }
+}
+
+/// Does not wait for the brokers: what is queued or in flight is given up.
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.client.purge(PurgeConfig::default().queue().inflight());
+    }
+}
+
+fn send_failure(failure: &Undelivered) -> SendError {
+    SendError::Failed {
+        topic: failure.topic.clone(),
+        reason: format!("a record for partition {} was not delivered: {}", failure.partition, failure.code),
+        fault: classify(failure.code),
+        help: help(failure.code),
+    }
+}
+
+fn text_of(error: &KafkaError) -> String {
+    match error {
+        KafkaError::Transaction(error) => error.string(),
+        other => other.to_string(),
+    }
+}

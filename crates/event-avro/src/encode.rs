@@ -1,0 +1,560 @@
+//! A change becomes Avro records, by a plan compiled once for a table.
+//!
+//! The plan is a flat list of columns, each with its form, and the parts of the envelope that never change, already
+//! encoded. A row costs one walk over that list: each value goes from the source's buffer straight into the output, with
+//! no value tree between and, once the buffers are warm, no allocation.
+//!
+//! # What is never written
+//!
+//! An invented value. Where the database's value is not NULL but the event cannot hold it, the field is null and an entry
+//! of `absent` says so; where the schema has no null (a key column), the change is an [`EncodeError`].
+//!
+//! One rule fills a gap truthfully: a column that an update did not change, and that the log therefore left out of the new
+//! row, is taken from the old row if that carries it. This happens to large values under replica identity `full`, and to
+//! large keys.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use change::{Absence, Change, Column, ColumnType, Kind, Reason, Row, SourceInfo, Table, Value, ValueError};
+
+use crate::wire::{self, BRANCH_0, BRANCH_1};
+use crate::{name, schema};
+
+/// What the source block says about the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream<'a> {
+    /// The topic prefix; the `name` field of every event.
+    pub name: &'a str,
+    /// The connector's version; the `version` field of every event.
+    pub version: &'a str,
+}
+
+/// What a user can choose about the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether a delete is followed by a record without a value, which lets a compacted topic forget the key.
+    pub tombstones: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { tombstones: true }
+    }
+}
+
+/// Which row of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    Before,
+    After,
+    /// The source block's own columns.
+    Source,
+}
+
+impl Image {
+    /// The field of the envelope.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Source => "source",
+        }
+    }
+}
+
+/// A change that no event can carry. Each of these stops the table: going on would lose or invent data.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error("table {table}: key column {column} has no value in the row {}: {reason}", image.name())]
+    NoKey { table: String, column: String, image: Image, reason: &'static str },
+    #[error("table {table}: column {column} of {} must have a value by its schema, but it is {reason}", image.name())]
+    NoValue { table: String, column: String, image: Image, reason: &'static str },
+    #[error("table {table}: column {column} of {} is declared as {expected:?}, but its value is {found}", image.name())]
+    Mismatch { table: String, column: String, image: Image, expected: ColumnType, found: String },
+    #[error("table {table}: {kind:?} without the row {}", image.name())]
+    NoRow { table: String, kind: Kind, image: Image },
+}
+
+/// One record to publish; the ranges are places in [`Records::bytes`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `None`: the table has no key, or the record (a truncate) concerns all keys.
+    pub key: Option<Range<usize>>,
+    /// `None`: a tombstone.
+    pub value: Option<Range<usize>>,
+    key_header: usize,
+}
+
+/// The records of some changes, one after the other in one buffer that is used again.
+#[derive(Debug, Default)]
+pub struct Records {
+    pub bytes: Vec<u8>,
+    pub entries: Vec<Entry>,
+    scratch: Scratch,
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    /// For [`Row::value`].
+    value: Vec<u8>,
+    absent: Absent,
+}
+
+/// The entries of `absent`, encoded, until their place in the envelope is reached.
+#[derive(Debug, Default)]
+struct Absent {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Records {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the records, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+    }
+
+    pub fn key(&self, entry: &Entry) -> Option<&[u8]> {
+        entry.key.clone().map(|range| &self.bytes[range])
+    }
+
+    pub fn value(&self, entry: &Entry) -> Option<&[u8]> {
+        entry.value.clone().map(|range| &self.bytes[range])
+    }
+
+    /// The key without its header: what decides the partition, so that a new schema id moves nothing.
+    pub fn key_body(&self, entry: &Entry) -> Option<&[u8]> {
+        entry.key.clone().map(|range| &self.bytes[range.start + entry.key_header..range.end])
+    }
+}
+
+/// How the changes of one table become records. Compiled once for a table and its schema ids.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    table: Arc<Table>,
+    columns: Vec<Operation>,
+    key: Vec<usize>,
+    key_header: Vec<u8>,
+    value_header: Vec<u8>,
+    source: SourcePlan,
+    options: Options,
+}
+
+/// How one column is written.
+#[derive(Clone, Debug)]
+struct Operation {
+    kind: ColumnType,
+    optional: bool,
+    /// The field's name, for `absent`.
+    field: String,
+}
+
+/// The source block: its constant parts, encoded, and its own columns.
+#[derive(Clone, Debug)]
+struct SourcePlan {
+    /// `version`, `connector`, `name`.
+    head: Vec<u8>,
+    /// `snapshot`, `db`, `sequence`.
+    middle: Vec<u8>,
+    operations: Vec<Operation>,
+    columns: Vec<Column>,
+}
+
+impl SourcePlan {
+    fn compile(info: &SourceInfo, stream: &Stream<'_>) -> Self {
+        let mut head = Vec::new();
+        for text in [stream.version, info.connector, stream.name] {
+            wire::string(&mut head, text);
+        }
+        let mut middle = vec![BRANCH_0];
+        wire::string(&mut middle, "false");
+        wire::string(&mut middle, &info.database);
+        middle.push(BRANCH_0);
+        let operation = |column: &Column| Operation {
+            kind: column.kind,
+            optional: schema::source_column_is_optional(column),
+            field: name::mangle(&column.name).into_owned(),
+        };
+        let operations = info.columns.iter().map(operation).collect();
+        Self { head, middle, operations, columns: info.columns.clone() }
+    }
+}
+
+impl Plan {
+    /// The plan for the schemas that [`key_schema`](crate::key_schema) and [`value_schema`](crate::value_schema) give for
+    /// the same table and source. Each key begins with `key_header` and each value with `value_header` (the registry's
+    /// frame).
+    pub fn compile(
+        table: &Arc<Table>,
+        info: &SourceInfo,
+        stream: &Stream<'_>,
+        key_header: &[u8],
+        value_header: &[u8],
+        options: Options,
+    ) -> Self {
+        let operation = |(index, column): (usize, &Column)| Operation {
+            kind: column.kind,
+            optional: schema::row_column_is_optional(table, index),
+            field: name::mangle(&column.name).into_owned(),
+        };
+        Self {
+            table: Arc::clone(table),
+            columns: table.columns.iter().enumerate().map(operation).collect(),
+            key: table.key.clone(),
+            key_header: key_header.to_vec(),
+            value_header: value_header.to_vec(),
+            source: SourcePlan::compile(info, stream),
+            options,
+        }
+    }
+
+    /// The table that the plan is for.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// Appends the records of a change: one, two for a delete (its tombstone), three for an update of the key (delete,
+    /// tombstone, create). `now` is the time of processing in microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`]; nothing is appended then.
+    pub fn encode(&self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
+        let (bytes, entries) = (out.bytes.len(), out.entries.len());
+        let result = self.append(change, now, out);
+        if result.is_err() {
+            out.bytes.truncate(bytes);
+            out.entries.truncate(entries);
+        }
+        result
+    }
+
+    fn append(&self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
+        let event = |op, before, after| Event { op, before, after, change, now };
+        match change.kind {
+            Kind::Insert => {
+                let after = Rows::new(self.row(change, Image::After)?, Image::After);
+                let key = self.append_key(&after, out)?;
+                self.append_value(&event("c", None, Some(after)), key, out)
+            }
+            Kind::Update => self.append_update(change, now, out),
+            Kind::Delete => {
+                let before = Rows::new(self.row(change, Image::Before)?, Image::Before);
+                let key = self.append_key(&before, out)?;
+                self.append_delete(&event("d", Some(before), None), key, out)
+            }
+            Kind::Truncate => self.append_value(&event("t", None, None), None, out),
+        }
+    }
+
+    fn append_update(&self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
+        let mut after = Rows::new(self.row(change, Image::After)?, Image::After);
+        after.fallback = change.before;
+        let before = change.before.map(|row| Rows::new(row, Image::Before));
+        let event = |op, before, after| Event { op, before, after, change, now };
+        let Some(before) = before else {
+            let key = self.append_key(&after, out)?;
+            return self.append_value(&event("u", None, Some(after)), key, out);
+        };
+        let start = out.bytes.len();
+        let old = self.append_key(&before, out)?;
+        let middle = out.bytes.len();
+        let new = self.append_key(&after, out)?;
+        if out.bytes[start..middle] == out.bytes[middle..] {
+            out.bytes.truncate(middle);
+            return self.append_value(&event("u", Some(before), Some(after)), old, out);
+        }
+        self.append_delete(&event("d", Some(before), None), old, out)?;
+        self.append_value(&event("c", None, Some(after)), new, out)
+    }
+
+    fn row<'a>(&self, change: &Change<'a>, image: Image) -> Result<&'a dyn Row, EncodeError> {
+        let row = if image == Image::Before { change.before } else { change.after };
+        row.ok_or_else(|| EncodeError::NoRow { table: self.table.name.to_string(), kind: change.kind, image })
+    }
+
+    fn append_delete(
+        &self,
+        event: &Event<'_>,
+        key: Option<Range<usize>>,
+        out: &mut Records,
+    ) -> Result<(), EncodeError> {
+        self.append_value(event, key.clone(), out)?;
+        if key.is_some() && self.options.tombstones {
+            out.entries.push(Entry { key, value: None, key_header: self.key_header.len() });
+        }
+        Ok(())
+    }
+
+    fn append_key(&self, rows: &Rows<'_>, out: &mut Records) -> Result<Option<Range<usize>>, EncodeError> {
+        if self.key.is_empty() {
+            return Ok(None);
+        }
+        let start = out.bytes.len();
+        out.bytes.extend_from_slice(&self.key_header);
+        for &index in &self.key {
+            let kind = self.columns[index].kind;
+            if kind.in_key() != kind {
+                let text = rows.text(index, &mut out.scratch.value)?;
+                let text = text.ok_or_else(|| self.no_key(index, rows.image, "null, or not in the log"))?;
+                wire::string(&mut out.bytes, text);
+                continue;
+            }
+            match rows.value(index, &mut out.scratch.value)? {
+                Value::Null => return Err(self.no_key(index, rows.image, "null")),
+                Value::Absent(absence) => return Err(self.no_key(index, rows.image, absence.reason.name())),
+                value => {
+                    if !put(&mut out.bytes, kind, value) {
+                        return Err(self.mismatch(&self.table.columns[index], rows.image, value));
+                    }
+                }
+            }
+        }
+        Ok(Some(start..out.bytes.len()))
+    }
+
+    fn append_value(&self, event: &Event<'_>, key: Option<Range<usize>>, out: &mut Records) -> Result<(), EncodeError> {
+        let Records { bytes, entries, scratch } = out;
+        let change = event.change;
+        let start = bytes.len();
+        bytes.extend_from_slice(&self.value_header);
+        scratch.absent.clear();
+        for rows in [&event.before, &event.after] {
+            match rows {
+                None => bytes.push(BRANCH_0),
+                Some(rows) => {
+                    bytes.push(BRANCH_1);
+                    let key_only = rows.image == Image::Before && change.before_is_key_only;
+                    if key_only {
+                        scratch.absent.push(&["before"], Reason::KeyOnly.name(), None);
+                    }
+                    self.put_row(rows, key_only, bytes, scratch)?;
+                }
+            }
+        }
+        self.put_source(change, bytes, scratch)?;
+        bytes.push(BRANCH_1);
+        wire::string(bytes, &change.transaction.id);
+        wire::long(bytes, change.total_order.cast_signed());
+        wire::long(bytes, change.table_order.cast_signed());
+        wire::string(bytes, event.op);
+        bytes.push(BRANCH_1);
+        wire::long(bytes, milliseconds(event.now));
+        put_fine_time(bytes, event.now);
+        scratch.absent.put(bytes);
+        entries.push(Entry { key, value: Some(start..bytes.len()), key_header: self.key_header.len() });
+        Ok(())
+    }
+
+    fn put_row(
+        &self,
+        rows: &Rows<'_>,
+        key_only: bool,
+        bytes: &mut Vec<u8>,
+        scratch: &mut Scratch,
+    ) -> Result<(), EncodeError> {
+        for (index, operation) in self.columns.iter().enumerate() {
+            let value = rows.value(index, &mut scratch.value)?;
+            if operation.optional {
+                match value {
+                    Value::Null => bytes.push(BRANCH_0),
+                    Value::Absent(absence) => {
+                        bytes.push(BRANCH_0);
+                        if !(key_only && absence.reason == Reason::KeyOnly) {
+                            let field = [rows.image.name(), operation.field.as_str()];
+                            scratch.absent.push(&field, absence.reason.name(), absence.text);
+                        }
+                    }
+                    value => {
+                        bytes.push(BRANCH_1);
+                        if !put(bytes, operation.kind, value) {
+                            return Err(self.mismatch(&self.table.columns[index], rows.image, value));
+                        }
+                    }
+                }
+            } else if !put(bytes, operation.kind, value) {
+                return Err(self.misfit(&self.table.columns[index], rows.image, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn put_source(&self, change: &Change<'_>, bytes: &mut Vec<u8>, scratch: &mut Scratch) -> Result<(), EncodeError> {
+        let time = change.transaction.commit_time;
+        bytes.extend_from_slice(&self.source.head);
+        wire::long(bytes, milliseconds(time));
+        bytes.extend_from_slice(&self.source.middle);
+        put_fine_time(bytes, time);
+        for (index, operation) in self.source.operations.iter().enumerate() {
+            let value = change.source.value(index, &mut scratch.value)?;
+            if operation.optional {
+                if matches!(value, Value::Null) {
+                    bytes.push(BRANCH_0);
+                    continue;
+                }
+                bytes.push(BRANCH_1);
+            }
+            if !put(bytes, operation.kind, value) {
+                return Err(self.misfit(&self.source.columns[index], Image::Source, value));
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn no_key(&self, index: usize, image: Image, reason: &'static str) -> EncodeError {
+        let column = self.table.columns[index].name.clone();
+        EncodeError::NoKey { table: self.table.name.to_string(), column, image, reason }
+    }
+
+    /// A value that is not of the column's type, or that is missing where the schema has no null.
+    #[cold]
+    fn misfit(&self, column: &Column, image: Image, value: Value<'_>) -> EncodeError {
+        let reason = match value {
+            Value::Null => "null",
+            Value::Absent(absence) => absence.reason.name(),
+            value => return self.mismatch(column, image, value),
+        };
+        EncodeError::NoValue { table: self.table.name.to_string(), column: column.name.clone(), image, reason }
+    }
+
+    #[cold]
+    fn mismatch(&self, column: &Column, image: Image, value: Value<'_>) -> EncodeError {
+        let found = match value {
+            Value::Text(text) => format!("a text of {} bytes", text.len()),
+            Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            value => format!("{value:?}"),
+        };
+        let table = self.table.name.to_string();
+        EncodeError::Mismatch { table, column: column.name.clone(), image, expected: column.kind, found }
+    }
+}
+
+/// What one value record says.
+struct Event<'a> {
+    op: &'static str,
+    before: Option<Rows<'a>>,
+    after: Option<Rows<'a>>,
+    change: &'a Change<'a>,
+    now: i64,
+}
+
+/// A row image, and where to look for what it does not carry because it did not change.
+struct Rows<'a> {
+    row: &'a dyn Row,
+    fallback: Option<&'a dyn Row>,
+    image: Image,
+}
+
+impl<'a> Rows<'a> {
+    fn new(row: &'a dyn Row, image: Image) -> Self {
+        Self { row, fallback: None, image }
+    }
+
+    #[inline]
+    fn value<'v>(&'v self, index: usize, scratch: &'v mut Vec<u8>) -> Result<Value<'v>, ValueError> {
+        let Some(old) = self.fallback else { return self.row.value(index, scratch) };
+        if self.is_unchanged(index, scratch)? && !matches!(old.value(index, scratch)?, Value::Absent(_)) {
+            return old.value(index, scratch);
+        }
+        self.row.value(index, scratch)
+    }
+
+    /// The server's own text: `None` for NULL, and where no row of the change carries the value.
+    fn text(&self, index: usize, scratch: &mut Vec<u8>) -> Result<Option<&str>, ValueError> {
+        match (self.row.text(index), self.fallback) {
+            (None, Some(old)) if self.is_unchanged(index, scratch)? => Ok(old.text(index)),
+            (text, _) => Ok(text),
+        }
+    }
+
+    fn is_unchanged(&self, index: usize, scratch: &mut Vec<u8>) -> Result<bool, ValueError> {
+        let value = self.row.value(index, scratch)?;
+        Ok(matches!(value, Value::Absent(Absence { reason: Reason::Unchanged, .. })))
+    }
+}
+
+impl Absent {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+
+    /// `path` is joined with a dot.
+    fn push(&mut self, path: &[&str], reason: &str, text: Option<&str>) {
+        let dots = path.len().saturating_sub(1);
+        wire::count(&mut self.bytes, path.iter().map(|part| part.len()).sum::<usize>() + dots);
+        for (at, part) in path.iter().enumerate() {
+            if at > 0 {
+                self.bytes.push(b'.');
+            }
+            self.bytes.extend_from_slice(part.as_bytes());
+        }
+        wire::string(&mut self.bytes, reason);
+        match text {
+            None => self.bytes.push(BRANCH_0),
+            Some(text) => {
+                self.bytes.push(BRANCH_1);
+                wire::string(&mut self.bytes, text);
+            }
+        }
+        self.count += 1;
+    }
+
+    /// The array: one block, if there is anything, and the end.
+    fn put(&self, out: &mut Vec<u8>) {
+        if self.count > 0 {
+            wire::count(out, self.count);
+            out.extend_from_slice(&self.bytes);
+        }
+        out.push(0);
+    }
+}
+
+/// Appends a value in the form of its type, or returns false if it is not of that type.
+#[inline]
+fn put(out: &mut Vec<u8>, kind: ColumnType, value: Value<'_>) -> bool {
+    match (kind, value) {
+        (
+            ColumnType::Long | ColumnType::Time | ColumnType::LocalTimestamp | ColumnType::Timestamp,
+            Value::Long(number),
+        ) => wire::long(out, number),
+        (ColumnType::Text | ColumnType::Uuid, Value::Text(text)) => wire::string(out, text),
+        (ColumnType::Date, Value::Long(days)) if i32::try_from(days).is_ok() => wire::long(out, days),
+        (ColumnType::Boolean, Value::Boolean(flag)) => out.push(u8::from(flag)),
+        (ColumnType::Float, Value::Float(number)) => out.extend_from_slice(&number.to_le_bytes()),
+        (ColumnType::Double, Value::Double(number)) => out.extend_from_slice(&number.to_le_bytes()),
+        (ColumnType::Bytes, Value::Bytes(bytes)) => wire::bytes(out, bytes),
+        (ColumnType::Decimal { .. }, Value::Bytes(bytes)) if !bytes.is_empty() => wire::bytes(out, bytes),
+        _ => return false,
+    }
+    true
+}
+
+fn milliseconds(microseconds: i64) -> i64 {
+    microseconds.div_euclid(1000)
+}
+
+/// `ts_us` and `ts_ns`. Nanoseconds end in the year 2262; beyond, that field is null.
+fn put_fine_time(out: &mut Vec<u8>, microseconds: i64) {
+    out.push(BRANCH_1);
+    wire::long(out, microseconds);
+    match microseconds.checked_mul(1000) {
+        None => out.push(BRANCH_0),
+        Some(nanoseconds) => {
+            out.push(BRANCH_1);
+            wire::long(out, nanoseconds);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

@@ -1,0 +1,34 @@
+//! Where the set-up script put the servers, and what is made once and used by every later run.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+/// The folder of a downloaded part.
+pub(crate) fn part(name: &str, setup: &str) -> Result<PathBuf> {
+    let root = match std::env::var_os("HEADWATER_CACHE") {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither HEADWATER_CACHE nor HOME is set")?)
+            .join(".cache/headwater"),
+    };
+    let path = root.join(name);
+    ensure!(path.is_dir(), "{} is missing; run scripts/setup.sh {setup}", path.display());
+    Ok(path)
+}
+
+/// `path`, made by `make` if it is not there. Processes that come at the same time wait for the first; what a killed one
+/// left half done is made anew, since only a rename puts the finished thing in its place.
+pub(crate) fn made_once(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let lock = File::options().create(true).append(true).open(path.with_extension("lock"))?;
+    lock.lock()?;
+    if !path.exists() {
+        let half = path.with_extension("half");
+        if half.exists() {
+            fs::remove_dir_all(&half)?;
+        }
+        make(&half)?;
+        fs::rename(&half, path)?;
+    }
+    Ok(path.to_owned())
+}

@@ -1,0 +1,441 @@
+//! The requests to the registry, each with its own answer.
+//!
+//! Network errors, time-outs, 429 and 5xx are tried again until `until` (`None`: until the future is dropped). Everything
+//! else is an answer.
+
+use crate::cache::Cache;
+use crate::config::{Auth, Config};
+use crate::error::{CheckError, ConfigError, RegisterError, RequestError};
+use crate::frame::SchemaId;
+use crate::retry::Retry;
+use crate::tls;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Method, StatusCode, Url};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::error::Error as _;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const CONTENT: &str = "application/vnd.schemaregistry.v1+json";
+/// No answer is larger: a schema has at most some hundred KB, and 100,000 subjects fit.
+const BODY_LIMIT: usize = 16 << 20;
+/// What is quoted of a registry's text in an error.
+const QUOTE_LIMIT: usize = 2_000;
+
+/// The newest version under a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Latest {
+    pub version: u32,
+    pub id: SchemaId,
+    pub schema: String,
+}
+
+/// Against which registered versions to judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    Latest,
+    All,
+    Version(u32),
+}
+
+/// The registry's judgement. Not every registry gives messages.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Compatibility {
+    pub is_compatible: bool,
+    #[serde(default)]
+    pub messages: Vec<String>,
+}
+
+/// A compatibility level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Level {
+    None,
+    Backward,
+    BackwardTransitive,
+    Forward,
+    ForwardTransitive,
+    Full,
+    FullTransitive,
+}
+
+type OnRetry = dyn Fn(&Retry) + Send + Sync;
+
+/// The client of one registry. Cheap to clone; clones share connections and cache.
+#[derive(Clone)]
+pub struct Registry {
+    http: reqwest::Client,
+    config: Arc<Config>,
+    cache: Arc<Mutex<Cache>>,
+    on_retry: Option<Arc<OnRetry>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Any answer that was not tried again.
+struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+    url: String,
+    what: String,
+}
+
+#[derive(Deserialize, Default)]
+struct ErrorBody {
+    error_code: Option<u32>,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(serde::Serialize)]
+struct SchemaBody<'a> {
+    schema: &'a str,
+    #[serde(rename = "schemaType")]
+    kind: &'static str,
+}
+
+impl<'a> SchemaBody<'a> {
+    fn avro(schema: &'a str) -> Self {
+        Self { schema, kind: "AVRO" }
+    }
+}
+
+impl Registry {
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let http = tls::http_client(&config)?;
+        Ok(Self { http, config: Arc::new(config), cache: Arc::default(), on_retry: None })
+    }
+
+    /// Called before each wait, besides the warning in the log.
+    #[must_use]
+    pub fn on_retry(mut self, call: impl Fn(&Retry) + Send + Sync + 'static) -> Self {
+        self.on_retry = Some(Arc::new(call));
+        self
+    }
+
+    /// The address, free of credentials.
+    pub fn url(&self) -> &Url {
+        self.config.url()
+    }
+
+    /// Registers a schema, or finds it registered. Asked once per subject and text.
+    pub async fn register(
+        &self,
+        subject: &str,
+        schema: &str,
+        until: Option<Instant>,
+    ) -> Result<SchemaId, RegisterError> {
+        if let Some(id) = self.cached(subject, schema) {
+            return Ok(id);
+        }
+        let body = SchemaBody::avro(schema);
+        let path = ["subjects", subject, "versions"];
+        let answer = self.ask(Method::POST, &path, &[], Some(&body), subject, until).await?;
+        let (code, reason) = answer.error();
+        let subject = subject.to_owned();
+        match answer.status.as_u16() {
+            200..300 => {
+                let Id { id } = answer.parse()?;
+                self.remember(&subject, schema, id);
+                Ok(id)
+            }
+            409 => {
+                let messages = self.reasons(&subject, schema, reason).await;
+                Err(RegisterError::Incompatible { subject, messages })
+            }
+            422 if code == Some(42205) => Err(RegisterError::ReadOnly { subject, reason }),
+            422 => Err(RegisterError::Invalid { subject, reason }),
+            _ => Err(answer.unexpected().into()),
+        }
+    }
+
+    /// Why a schema is incompatible, one sentence each if the registry gives them; else what the refusal said.
+    async fn reasons(&self, subject: &str, schema: &str, refusal: String) -> Vec<String> {
+        let soon = Instant::now().checked_add(Duration::from_secs(2));
+        match self.check_compatibility(subject, schema, Against::All, soon).await {
+            Ok(judged) if !judged.messages.is_empty() => judged.messages,
+            _ => vec![refusal],
+        }
+    }
+
+    /// The id of a schema that is already registered under the subject; registers nothing.
+    pub async fn look_up(
+        &self,
+        subject: &str,
+        schema: &str,
+        until: Option<Instant>,
+    ) -> Result<Option<SchemaId>, RequestError> {
+        let body = SchemaBody::avro(schema);
+        let answer = self.ask(Method::POST, &["subjects", subject], &[], Some(&body), subject, until).await?;
+        Ok(answer.found::<Id>()?.map(|Id { id }| id))
+    }
+
+    /// The text of a schema.
+    pub async fn schema_by_id(&self, id: SchemaId, until: Option<Instant>) -> Result<Option<String>, RequestError> {
+        #[derive(Deserialize)]
+        struct Text {
+            schema: String,
+        }
+        let number = id.to_string();
+        let path = ["schemas", "ids", number.as_str()];
+        let answer = self.ask(Method::GET, &path, &[], None, &format!("schema {id}"), until).await?;
+        Ok(answer.found::<Text>()?.map(|Text { schema }| schema))
+    }
+
+    /// The newest version under the subject, `None` if there is none.
+    pub async fn latest(&self, subject: &str, until: Option<Instant>) -> Result<Option<Latest>, RequestError> {
+        let path = ["subjects", subject, "versions", "latest"];
+        self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
+    }
+
+    /// Asks the registry to judge a schema without registering it. A subject without versions accepts any.
+    pub async fn check_compatibility(
+        &self,
+        subject: &str,
+        schema: &str,
+        against: Against,
+        until: Option<Instant>,
+    ) -> Result<Compatibility, CheckError> {
+        let version = match against {
+            Against::Latest => Some("latest".to_owned()),
+            Against::Version(version) => Some(version.to_string()),
+            Against::All => None,
+        };
+        let mut path = vec!["compatibility", "subjects", subject, "versions"];
+        path.extend(version.as_deref());
+        let body = SchemaBody::avro(schema);
+        let answer = self.ask(Method::POST, &path, &[("verbose", "true")], Some(&body), subject, until).await?;
+        if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
+            return Err(CheckError::Invalid { subject: subject.to_owned(), reason: answer.error().1 });
+        }
+        let none = Compatibility { is_compatible: true, messages: Vec::new() };
+        Ok(answer.found()?.unwrap_or(none))
+    }
+
+    /// The level in force for the subject: its own, or the registry's.
+    pub async fn level(&self, subject: &str, until: Option<Instant>) -> Result<Level, RequestError> {
+        let query = [("defaultToGlobal", "true")];
+        let answer = self.ask(Method::GET, &["config", subject], &query, None, subject, until).await?;
+        match answer.found::<LevelBody>()? {
+            Some(found) => Ok(found.level),
+            None => self.global_level(until).await,
+        }
+    }
+
+    /// The registry's own level.
+    pub async fn global_level(&self, until: Option<Instant>) -> Result<Level, RequestError> {
+        let answer = self.ask(Method::GET, &["config"], &[], None, "the global level", until).await?;
+        match answer.status.as_u16() {
+            200..300 => answer.parse::<LevelBody>().map(|found| found.level),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    /// Whether something that speaks as a registry answers, and takes our credentials.
+    pub async fn ping(&self, until: Option<Instant>) -> Result<(), RequestError> {
+        self.global_level(until).await.map(drop)
+    }
+
+    /// All subjects.
+    pub async fn subjects(&self, until: Option<Instant>) -> Result<Vec<String>, RequestError> {
+        let answer = self.ask(Method::GET, &["subjects"], &[], None, "the list of subjects", until).await?;
+        match answer.status.as_u16() {
+            200..300 => answer.parse(),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    /// Forgets all cached ids, after the registry was restored or replaced.
+    pub fn forget(&self) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).forget();
+    }
+
+    fn cached(&self, subject: &str, schema: &str) -> Option<SchemaId> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(subject, schema)
+    }
+
+    fn remember(&self, subject: &str, schema: &str, id: SchemaId) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(subject, schema, id);
+    }
+
+    /// One request, tried until it is answered. `what` names the object in errors.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&SchemaBody<'_>>,
+        what: &str,
+        until: Option<Instant>,
+    ) -> Result<Answer, RequestError> {
+        let url = self.address(path, query);
+        let since = Instant::now();
+        let mut attempt = 1;
+        loop {
+            let failure = match self.attempt(&method, &url, body, what).await {
+                Ok(answer) => return answer.judged(),
+                Err(failure) => failure,
+            };
+            let wait = self.config.retry.wait(attempt, failure.retry_after);
+            if until.is_some_and(|until| Instant::now() + wait >= until) {
+                return Err(RequestError::Unreachable {
+                    url: self.config.url().to_string(),
+                    what: what.to_owned(),
+                    attempts: attempt,
+                    over: since.elapsed(),
+                    reason: failure.reason,
+                });
+            }
+            self.report(Retry { url: url.to_string(), attempt, wait, reason: failure.reason });
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    fn report(&self, retry: Retry) {
+        let Retry { url, attempt, wait, reason } = &retry;
+        tracing::warn!(url, attempt, ?wait, reason, "the schema registry did not answer, trying again");
+        if let Some(call) = &self.on_retry {
+            call(&retry);
+        }
+    }
+
+    /// Each element becomes one segment of the path, with what means something else in an address escaped.
+    fn address(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.config.url().clone();
+        // An http address always has segments.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    async fn attempt(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<&SchemaBody<'_>>,
+        what: &str,
+    ) -> Result<Answer, Failure> {
+        let mut request = self.http.request(method.clone(), url.clone()).header(ACCEPT, CONTENT);
+        request = match &self.config.auth {
+            Auth::None => request,
+            Auth::Basic { user, password } => request.basic_auth(user, Some(password.expose_secret())),
+            Auth::Bearer { token } => request.bearer_auth(token.expose_secret()),
+        };
+        if let Some(body) = body {
+            // The type is set first: `json` keeps one that is there.
+            request = request.header(CONTENT_TYPE, CONTENT).json(body);
+        }
+        let mut response = request.send().await.map_err(Failure::of)?;
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let retry_after = header.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+            let body = read(&mut response).await.unwrap_or_default();
+            let (_, reason) = Answer { status, body, url: String::new(), what: String::new() }.error();
+            return Err(Failure { reason: format!("{status}: {reason}"), retry_after });
+        }
+        let body = read(&mut response).await?;
+        Ok(Answer { status, body, url: self.config.url().to_string(), what: what.to_owned() })
+    }
+}
+
+async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Failure::of)? {
+        if body.len() + chunk.len() > BODY_LIMIT {
+            let reason = format!("the answer is larger than {BODY_LIMIT} bytes");
+            return Err(Failure { reason, retry_after: None });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// An attempt that may succeed later.
+struct Failure {
+    reason: String,
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// The outer error only says that a request failed: the reason is its innermost source.
+    #[expect(clippy::needless_pass_by_value, reason = "given to map_err")]
+    fn of(error: reqwest::Error) -> Self {
+        let timed_out = error.is_timeout();
+        let mut reason = "the request failed".to_owned();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            reason = inner.to_string();
+            source = inner.source();
+        }
+        Self { reason: if timed_out { "no answer in time".to_owned() } else { reason }, retry_after: None }
+    }
+}
+
+impl Answer {
+    /// Takes out what no operation can make sense of.
+    fn judged(self) -> Result<Self, RequestError> {
+        match self.status.as_u16() {
+            status @ (401 | 403) => Err(RequestError::Unauthorized { url: self.url, status, what: self.what }),
+            // A registry's 404 carries a code; anything else's does not.
+            status @ 404 if self.error().0.is_none() => Err(RequestError::NotARegistry { url: self.url, status }),
+            status @ 300..=399 => Err(RequestError::NotARegistry { url: self.url, status }),
+            _ => Ok(self),
+        }
+    }
+
+    /// The registry's error code and text, or the raw text.
+    fn error(&self) -> (Option<u32>, String) {
+        let parsed: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
+        let text = if parsed.message.is_empty() { &*String::from_utf8_lossy(&self.body) } else { &*parsed.message };
+        (parsed.error_code, text.chars().take(QUOTE_LIMIT).collect())
+    }
+
+    /// The value, or `None` for the registry's own "not found".
+    fn found<T: DeserializeOwned>(self) -> Result<Option<T>, RequestError> {
+        match self.status.as_u16() {
+            200..300 => self.parse().map(Some),
+            404 => Ok(None),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
+        serde_json::from_slice(&self.body).map_err(|error| RequestError::Unexpected {
+            url: self.url.clone(),
+            what: self.what.clone(),
+            status: self.status.as_u16(),
+            reason: format!("its answer cannot be read: {error}"),
+        })
+    }
+
+    fn unexpected(self) -> RequestError {
+        let (_, reason) = self.error();
+        RequestError::Unexpected { url: self.url, what: self.what, status: self.status.as_u16(), reason }
+    }
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: SchemaId,
+}
+
+/// Confluent's registry calls the same field differently in answer to GET and to PUT.
+#[derive(Deserialize)]
+struct LevelBody {
+    #[serde(rename = "compatibilityLevel", alias = "compatibility")]
+    level: Level,
+}

@@ -7,7 +7,7 @@ FROM rust:1.95.0-bookworm AS build
 # The image's own toolchain is the pinned one; rust-toolchain.toml would make rustup fetch clippy and rustfmt as well.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends cmake g++ libssl-dev make pkg-config zlib1g-dev \
+    && apt-get install -y --no-install-recommends g++ libssl-dev make pkg-config zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./

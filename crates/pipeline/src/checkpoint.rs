@@ -1,0 +1,230 @@
+//! Makes a position durable, and nothing else does.
+//!
+//! The checkpoint of a pipeline is the newest record with its name as key in the checkpoint topic. With exactly-once
+//! delivery it is written inside the Kafka transaction of the events it covers. Everything that decides about going on
+//! (which position, whose pipeline, which server) is read from there; there is no local state.
+//!
+//! [`Durable`] can be made only here, after the broker has confirmed the record, and only a `Durable` can tell a source
+//! what it may forget.
+
+use std::time::Duration;
+
+use change::{Position, Resume, Sequence, Source};
+use serde::{Deserialize, Serialize};
+use sink_kafka::Producer;
+
+use crate::error::{Failure, Leg};
+use crate::ledger::{Ledger, Proof, Safe, Sent};
+use crate::{Config, clock};
+
+/// The format this binary writes. A record with a higher number is refused, because it may mean something else.
+pub const FORMAT: u32 = 1;
+
+/// What the checkpoint topic holds under a pipeline's name, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
+    /// The process that wrote it; another one here means that this pipeline has been taken over.
+    pub instance: String,
+    /// Which server the position belongs to. Absent in the very first claim.
+    pub server: Option<String>,
+    /// Everything up to here is in Kafka. Absent until the source has been started once.
+    pub position: Option<String>,
+    /// The version of headwater that wrote it, for people.
+    pub version: String,
+    /// When, microseconds since 1970, for people.
+    pub written_at: i64,
+}
+
+impl Record {
+    /// Where a source goes on.
+    pub fn resume(&self) -> Option<Resume> {
+        let (Some(position), Some(server)) = (&self.position, &self.server) else { return None };
+        Some(Resume { position: Position::new(position.as_str()), server_identity: server.clone() })
+    }
+
+    /// Reads a record's value.
+    pub fn parse(value: &[u8]) -> Result<Self, CheckpointError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Head =
+            serde_json::from_slice(value).map_err(|error| CheckpointError::Unreadable(error.to_string()))?;
+        if head.format > FORMAT {
+            return Err(CheckpointError::Newer { found: head.format });
+        }
+        serde_json::from_slice(value).map_err(|error| CheckpointError::Unreadable(error.to_string()))
+    }
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("the checkpoint was written by a newer headwater (format {found}; this one knows up to {FORMAT})")]
+    Newer { found: u32 },
+    #[error("the checkpoint cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Proof that a position is durable.
+#[derive(Debug)]
+#[must_use = "the source has to be told"]
+pub(crate) struct Durable {
+    position: Position,
+    sequence: Sequence,
+}
+
+impl Durable {
+    /// Lets the source forget everything up to the position, and the ledger open the way for the next batch.
+    pub(crate) fn tell(self, source: &mut dyn Source, ledger: &mut Ledger) -> Result<Position, Failure> {
+        ledger.settled(self.sequence);
+        source.confirm(&self.position)?;
+        Ok(self.position)
+    }
+}
+
+/// The partition of the checkpoint topic: it has only one, so that every record's order is kept.
+const PARTITION: i32 = 0;
+
+/// Reads a pipeline's newest checkpoint from a topic that exists. `on_wait` is told when another pipeline's open
+/// transaction hides the end of the topic, which can last as long as the broker lets a transaction live; `false` from it
+/// gives up.
+pub fn read(
+    kafka: &sink_kafka::Config,
+    topic: &str,
+    pipeline: &str,
+    on_wait: &mut dyn FnMut(sink_kafka::Wait) -> bool,
+) -> Result<Option<Record>, Failure> {
+    let key = pipeline.as_bytes();
+    let wanted = sink_kafka::Wanted { keys: vec![key.to_vec()], prefixes: Vec::new() };
+    let found = sink_kafka::read_back(kafka, topic, PARTITION, &wanted, kafka.transaction_timeout * 2, on_wait)
+        .map_err(|error| Failure::kafka(&error))?;
+    let Some(value) = found.value(key) else { return Ok(None) };
+    Record::parse(value).map(Some).map_err(|error| Failure::Stop {
+        what: format!("{error} (topic {topic}, key {pipeline})"),
+        help: match error {
+            CheckpointError::Newer { .. } => "run the newer version of headwater".to_owned(),
+            CheckpointError::Unreadable(_) => {
+                format!("look at it with `headwater checkpoint show`; is {topic} used by something else?")
+            }
+        },
+    })
+}
+
+/// Writes the checkpoints of one session.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    topic: String,
+    pipeline: String,
+    record: Record,
+    transactional: bool,
+    timeout: Duration,
+    /// What the producer had acknowledged when the last batch was finished.
+    acknowledged: u64,
+}
+
+impl Checkpoints {
+    /// For a session of `instance` that goes on from `previous`. The topic exists.
+    pub(crate) fn new(config: &Config, kafka: &sink_kafka::Config, instance: &str, previous: Option<&Record>) -> Self {
+        Self {
+            topic: config.checkpoint_topic.clone(),
+            pipeline: config.name.clone(),
+            record: Record {
+                format: FORMAT,
+                instance: instance.to_owned(),
+                server: previous.and_then(|record| record.server.clone()),
+                position: previous.and_then(|record| record.position.clone()),
+                version: config.version.to_owned(),
+                written_at: 0,
+            },
+            transactional: kafka.delivery == sink_kafka::Delivery::ExactlyOnce,
+            timeout: kafka.transaction_timeout,
+            acknowledged: 0,
+        }
+    }
+
+    /// Puts our instance into the checkpoint, with the position as it is: from here on the predecessor knows.
+    pub(crate) fn claim(&mut self, producer: &Producer) -> Result<(), Failure> {
+        producer.begin().map_err(|error| Failure::kafka(&error))?;
+        self.write(producer)?;
+        self.finish(producer)
+    }
+
+    /// The server that positions belong to from now on.
+    pub(crate) fn serves(&mut self, server_identity: &str) {
+        self.record.server = Some(server_identity.to_owned());
+    }
+
+    /// Makes a closed batch durable. The Kafka transaction, if there is one, is open and ends here.
+    pub(crate) fn make_durable(
+        &mut self,
+        producer: &Producer,
+        ledger: &mut Ledger,
+        sent: Sent,
+    ) -> Result<Durable, Failure> {
+        let safe: Safe = if self.transactional {
+            ledger.safe(sent, Proof::SameTransaction)?
+        } else {
+            producer.flush(self.timeout).map_err(|error| Failure::kafka(&error))?;
+            ledger.safe(sent, Proof::Acknowledged(producer.acknowledged() - self.acknowledged))?
+        };
+        self.record.position = Some(safe.position().as_str().to_owned());
+        self.write(producer)?;
+        self.finish(producer)?;
+        Ok(Durable { sequence: safe.sequence(), position: safe.position().clone() })
+    }
+
+    fn write(&mut self, producer: &Producer) -> Result<(), Failure> {
+        self.record.written_at = clock::unix_micros();
+        let value = serde_json::to_vec(&self.record).map_err(|error| Failure::Retry {
+            leg: Leg::Kafka,
+            what: format!("cannot write the checkpoint: {error}"),
+        })?;
+        producer
+            .send(&self.topic, PARTITION, Some(self.pipeline.as_bytes()), Some(&value))
+            .map_err(|error| Failure::undelivered(&error, "the checkpoint"))
+    }
+
+    fn finish(&mut self, producer: &Producer) -> Result<(), Failure> {
+        producer.commit(self.timeout).map_err(|error| Failure::kafka(&error))?;
+        self.acknowledged = producer.acknowledged();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            format: FORMAT,
+            instance: "a".into(),
+            server: Some("7".into()),
+            position: Some("0/10".into()),
+            version: "0.1.0".into(),
+            written_at: 5,
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written() {
+        let text = serde_json::to_vec(&record()).unwrap();
+        assert_eq!(Record::parse(&text), Ok(record()));
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_whatever_else_it_holds() {
+        let text = br#"{"format": 2, "something": "else"}"#;
+        assert_eq!(Record::parse(text), Err(CheckpointError::Newer { found: 2 }));
+    }
+
+    #[test]
+    fn a_claim_without_position_does_not_resume() {
+        let claim = Record { position: None, ..record() };
+        assert_eq!(claim.resume(), None);
+        assert_eq!(record().resume().map(|resume| resume.position.as_str().to_owned()), Some("0/10".to_owned()));
+    }
+}

@@ -1,0 +1,232 @@
+//! Tables on their way to topics: schemas registered, topics made, plans compiled, changes encoded and handed over.
+//!
+//! Everything that may wait (the registry, a new topic) happens in [`Publisher::prepare`], before a Kafka transaction
+//! holds anything that could be kept waiting. [`Publisher::publish`] only encodes and enqueues.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use change::{Change, Kind, SourceInfo, Table, TableName};
+use event_avro::{Plan, Records};
+use schema_registry::{Part, RegisterError};
+use sink_kafka::{Admin, Producer, TopicSpec};
+
+use crate::error::{Failure, Leg};
+use crate::monitor::TableProgress;
+use crate::{Config, Shutdown, clock};
+
+/// One table in one shape, ready to be published.
+struct Outlet {
+    table: Arc<Table>,
+    topic: String,
+    partitions: i32,
+    plan: Plan,
+    counts: TableProgress,
+}
+
+/// What a batch has published, for metrics and the status page.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Publishes the changes of one session.
+pub(crate) struct Publisher {
+    config: Config,
+    kafka: Arc<sink_kafka::Config>,
+    admin: Admin,
+    registry: Arc<schema_registry::Registry>,
+    runtime: tokio::runtime::Handle,
+    shutdown: Shutdown,
+    info: SourceInfo,
+    outlets: Vec<Outlet>,
+    by_name: HashMap<TableName, usize>,
+    /// The outlet of the last change: rows come in runs.
+    current: usize,
+    records: Records,
+}
+
+impl Publisher {
+    pub(crate) fn new(
+        config: &Config,
+        kafka: &Arc<sink_kafka::Config>,
+        admin: Admin,
+        registry: &Arc<schema_registry::Registry>,
+        runtime: &tokio::runtime::Handle,
+        shutdown: &Shutdown,
+        info: SourceInfo,
+    ) -> Self {
+        Self {
+            config: config.clone(),
+            kafka: Arc::clone(kafka),
+            admin,
+            registry: Arc::clone(registry),
+            runtime: runtime.clone(),
+            shutdown: shutdown.clone(),
+            info,
+            outlets: Vec::new(),
+            by_name: HashMap::new(),
+            current: 0,
+            records: Records::default(),
+        }
+    }
+
+    /// Whether changes of the table in this shape can be published without waiting for anybody.
+    pub(crate) fn is_ready(&self, table: &Arc<Table>) -> bool {
+        self.by_name.get(&table.name).and_then(|&at| self.outlets.get(at)).is_some_and(|outlet| outlet.table == *table)
+    }
+
+    /// Makes the table's topic, registers its schemas and compiles its plan. Waits as long as the registry is away.
+    pub(crate) fn prepare(&mut self, table: &Arc<Table>) -> Result<(), Failure> {
+        let topic = event_avro::topic(&self.config.topic_prefix, &table.name.schema, &table.name.table)
+            .map_err(|error| Failure::Stop { what: error.to_string(), help: NAME_HELP.to_owned() })?;
+        let spec = TopicSpec::events(&topic, &self.kafka.topics);
+        let states = self.admin.ensure(&[spec]).map_err(|error| Failure::kafka(&error))?;
+        let partitions = states.first().map_or(1, |state| state.partitions);
+        let naming = event_avro::Naming { prefix: self.config.topic_prefix.clone() };
+        let key_header = match event_avro::key_schema(table, &naming) {
+            Some(schema) => self.register(&schema_registry::subject(&topic, Part::Key), &schema, table)?,
+            None => NO_HEADER,
+        };
+        let schema = event_avro::value_schema(table, &self.info, &naming);
+        let value_header = self.register(&schema_registry::subject(&topic, Part::Value), &schema, table)?;
+        let stream = event_avro::Stream { name: &self.config.topic_prefix, version: self.config.version };
+        let options = event_avro::Options { tombstones: self.config.tombstones };
+        let plan = Plan::compile(table, &self.info, &stream, &key_header, &value_header, options);
+        self.add(Outlet {
+            table: Arc::clone(table),
+            partitions,
+            plan,
+            counts: TableProgress { topic: topic.clone(), ..TableProgress::default() },
+            topic,
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, mut outlet: Outlet) {
+        if let Some(&at) = self.by_name.get(&outlet.table.name) {
+            outlet.counts = std::mem::take(&mut self.outlets[at].counts);
+            self.outlets[at] = outlet;
+        } else {
+            self.by_name.insert(outlet.table.name.clone(), self.outlets.len());
+            self.outlets.push(outlet);
+        }
+    }
+
+    fn register(&self, subject: &str, schema: &str, table: &Table) -> Result<[u8; 5], Failure> {
+        let until = clock::now().checked_add(REGISTRY_PATIENCE);
+        let id = self.runtime.block_on(async {
+            tokio::select! {
+                () = self.shutdown.asked() => None,
+                answer = self.registry.register(subject, schema, until) => Some(answer),
+            }
+        });
+        match id {
+            None => Err(Failure::Interrupted),
+            Some(Ok(id)) => Ok(schema_registry::header(id)),
+            Some(Err(error)) => Err(self.refused(subject, schema, table, &error)),
+        }
+    }
+
+    /// Says which field of which table offends the registry's rule.
+    fn refused(&self, subject: &str, schema: &str, table: &Table, error: &RegisterError) -> Failure {
+        if error.is_transient() {
+            return Failure::Retry { leg: Leg::Registry, what: error.to_string() };
+        }
+        let mut what = format!("table {}: {error}", table.name);
+        let until = clock::now().checked_add(REGISTRY_PATIENCE);
+        if matches!(error, RegisterError::Incompatible { .. })
+            && let Ok(Some(latest)) = self.runtime.block_on(self.registry.latest(subject, until))
+        {
+            let differences = event_avro::compatibility::differences(&latest.schema, schema);
+            if !differences.is_empty() {
+                what = format!("{what}; against version {}: {}", latest.version, differences.join(", "));
+            }
+        }
+        Failure::Stop { what, help: REGISTRY_HELP.to_owned() }
+    }
+
+    /// Encodes one change and hands its records over.
+    pub(crate) fn publish(&mut self, producer: &Producer, change: &Change<'_>) -> Result<Published, Failure> {
+        let at = self.outlet_of(change.table)?;
+        let outlet = &mut self.outlets[at];
+        self.records.clear();
+        outlet
+            .plan
+            .encode(change, clock::unix_micros(), &mut self.records)
+            .map_err(|error| Failure::Stop { what: error.to_string(), help: ENCODE_HELP.to_owned() })?;
+        let mut published = Published::default();
+        for entry in &self.records.entries {
+            let (key, value) = (self.records.key(entry), self.records.value(entry));
+            let partition = match self.records.key_body(entry) {
+                Some(body) => sink_kafka::partition_for(body, outlet.partitions),
+                None => 0,
+            };
+            producer
+                .send(&outlet.topic, partition, key, value)
+                .map_err(|error| Failure::undelivered(&error, &describe(&outlet.table, change)))?;
+            published.records += 1;
+            published.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
+        }
+        match change.kind {
+            Kind::Insert => outlet.counts.inserts += 1,
+            Kind::Update => outlet.counts.updates += 1,
+            Kind::Delete => outlet.counts.deletes += 1,
+            Kind::Truncate => outlet.counts.truncates += 1,
+        }
+        Ok(published)
+    }
+
+    fn outlet_of(&mut self, table: &Arc<Table>) -> Result<usize, Failure> {
+        if let Some(outlet) = self.outlets.get(self.current)
+            && Arc::ptr_eq(&outlet.table, table)
+        {
+            return Ok(self.current);
+        }
+        let at = self.by_name.get(&table.name).copied().filter(|&at| self.outlets[at].table == *table);
+        let at = at.ok_or_else(|| Failure::Stop {
+            what: format!("a change of {} came before its shape", table.name),
+            help: "this is a defect of headwater: please report it with the log".to_owned(),
+        })?;
+        // From now on the pointer itself is recognised.
+        self.outlets[at].table = Arc::clone(table);
+        self.current = at;
+        Ok(at)
+    }
+
+    /// What has been published of each table since the last call.
+    pub(crate) fn take_counts(&mut self) -> impl Iterator<Item = (&TableName, TableProgress)> {
+        self.outlets.iter_mut().map(|outlet| {
+            let empty = TableProgress { topic: outlet.topic.clone(), ..TableProgress::default() };
+            (&outlet.table.name, std::mem::replace(&mut outlet.counts, empty))
+        })
+    }
+}
+
+/// Names a row for an error: its table, and its key as the server prints it.
+fn describe(table: &Table, change: &Change<'_>) -> String {
+    let row = change.after.or(change.before);
+    let key: Vec<String> = table
+        .key
+        .iter()
+        .filter_map(|&at| {
+            let text = row.and_then(|row| row.text(at))?;
+            Some(format!("{}={text}", table.columns[at].name))
+        })
+        .collect();
+    let key = if key.is_empty() { "without key".to_owned() } else { key.join(", ") };
+    format!("table {}, row {key}", table.name)
+}
+
+const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table out of source.tables";
+const ENCODE_HELP: &str = "leave the table out of source.tables, or report the value with the table's definition";
+const REGISTRY_HELP: &str =
+    "nothing is lost: the slot keeps the change; mend the registry or the table, then start headwater again";
+
+/// The registry's frame of a record that has no key.
+const NO_HEADER: [u8; 5] = [0; 5];
+
+/// How long one schema is tried before the session ends and the next one begins: long enough for a registry's restart.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);

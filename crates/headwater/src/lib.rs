@@ -1,1 +1,10 @@
-//! headwater
+//! The binary's parts: command line, configuration, admin HTTP, metrics, logging. It assembles; it decides nothing about
+//! changes.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod exit;
+pub mod logging;
+pub mod metrics;
+pub mod output;

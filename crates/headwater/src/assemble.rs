@@ -1,0 +1,90 @@
+//! From one configuration to the configurations of the crates that obey it.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::{Config, Delivery, Login};
+
+/// The version that events, checkpoints and `--version` name.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The configuration of the source.
+pub fn source(config: &Config) -> source_postgres::Config {
+    let source = &config.source;
+    let mut assembled = source_postgres::Config::new(
+        source.url.expose_secret(),
+        source.tables.iter().cloned(),
+        source.slot.as_str(),
+        source.publication.as_str(),
+    );
+    assembled.password = source.password.as_ref().map(copy);
+    assembled.tls = source_postgres::TlsFiles {
+        sslrootcert: source.sslrootcert.clone(),
+        sslcert: source.sslcert.clone(),
+        sslkey: source.sslkey.clone(),
+    };
+    assembled.deadline = source.read_timeout;
+    assembled.connect_timeout = source.connect_timeout;
+    assembled.table_interval = source.table_refresh;
+    assembled
+}
+
+/// The configuration of the Kafka client.
+pub fn kafka(config: &Config) -> sink_kafka::Config {
+    let kafka = &config.kafka;
+    let mut assembled = sink_kafka::Config::new(kafka.brokers.as_str(), format!("headwater-{}", config.name));
+    assembled.delivery = match kafka.delivery {
+        Delivery::ExactlyOnce => sink_kafka::Delivery::ExactlyOnce,
+        Delivery::AtLeastOnce => sink_kafka::Delivery::AtLeastOnce,
+    };
+    assembled.client_id = format!("headwater-{}", config.name);
+    assembled.properties =
+        kafka.properties.iter().map(|(name, value)| (name.clone(), copy(value))).collect::<BTreeMap<_, _>>();
+    assembled.topics = sink_kafka::TopicDefaults {
+        partitions: Some(kafka.topics.partitions),
+        replication_factor: Some(kafka.topics.replication_factor).filter(|&factor| factor > 0),
+        config: kafka.topics.config.clone(),
+    };
+    assembled.transaction_timeout = kafka.transaction_timeout;
+    assembled
+}
+
+/// The configuration of the registry's client.
+pub fn registry(config: &Config) -> schema_registry::Config {
+    let registry = &config.registry;
+    let mut assembled = schema_registry::Config::new(registry.url.as_str());
+    match &registry.login {
+        Login::None => {}
+        Login::Basic { username, password } => {
+            assembled.auth = schema_registry::Auth::Basic { user: username.clone(), password: copy(password) };
+        }
+        Login::Token(token) => assembled.auth = schema_registry::Auth::Bearer { token: copy(token) },
+    }
+    assembled.ca.clone_from(&registry.ca);
+    assembled
+}
+
+/// The engine's own settings.
+pub fn pipeline(config: &Config) -> pipeline::Config {
+    pipeline::Config {
+        name: config.name.clone(),
+        topic_prefix: config.kafka.topic_prefix.clone(),
+        checkpoint_topic: config.kafka.checkpoint_topic.clone(),
+        tombstones: config.kafka.tombstones,
+        batch: pipeline::Batch { max_bytes: config.kafka.batch.max_bytes, max_time: config.kafka.batch.max_time },
+        version: VERSION,
+    }
+}
+
+/// A name for this process that no other process of the pipeline ever has.
+pub fn instance() -> String {
+    let random: [u64; 2] = [fastrand::u64(..), fastrand::u64(..)];
+    format!("{:016x}{:016x}", random[0], random[1])
+}
+
+/// Secrets are not `Clone`, so that each copy is made on purpose.
+fn copy(secret: &SecretString) -> SecretString {
+    SecretString::from(secret.expose_secret().to_owned())
+}
+

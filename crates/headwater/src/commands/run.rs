@@ -1,0 +1,71 @@
+//! `headwater run`: the engine on its own thread, the admin listener and the signals on a small runtime.
+
+use std::sync::Arc;
+
+use pipeline::{Ended, Metrics, Monitor, Pipeline, Shutdown};
+use source_postgres::PostgresSource;
+
+use crate::admin;
+use crate::assemble;
+use crate::commands::Failure;
+use crate::config::Config;
+use crate::status;
+
+/// Runs until SIGTERM, SIGINT, or a reason to stop.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unexpected(format!("cannot start the runtime: {error}")))?;
+    let shutdown = Shutdown::default();
+    let (monitor, metrics) = (Monitor::default(), Metrics::default());
+    let registry = schema_registry::Client::new(assemble::registry(config))
+        .map_err(|error| Failure::configuration(error.to_string()))?;
+    let pipeline = Pipeline {
+        config: assemble::pipeline(config),
+        kafka: Arc::new(assemble::kafka(config)),
+        registry: Arc::new(registry),
+        runtime: runtime.handle().clone(),
+        shutdown: shutdown.clone(),
+        monitor: monitor.clone(),
+        metrics: metrics.clone(),
+        instance: assemble::instance(),
+    };
+    let mut source = PostgresSource::new(assemble::source(config)).map_err(Failure::from)?;
+    watch_signals(&runtime, &shutdown)?;
+    let page = status::of(config, &monitor);
+    let listener = runtime
+        .block_on(admin::bind(config.admin.listen))
+        .map_err(|error| Failure::configuration(error.to_string()))?;
+    runtime.spawn(admin::serve(listener, page, status::registry(&metrics)));
+    tracing::info!(pipeline = config.name, instance = pipeline.instance, admin = %config.admin.listen, "starting");
+    let engine = std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || pipeline.run(&mut source))
+        .map_err(|error| Failure::unexpected(format!("cannot start the engine: {error}")))?;
+    match engine.join() {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Ended::Stopped { what, help })) => Err(Failure::stop(what, help)),
+        Ok(Err(fenced @ Ended::Fenced { .. })) => Err(Failure::fenced(fenced.to_string())),
+        Err(_panic) => Err(Failure::unexpected("the engine ended unexpectedly; the log above says where".to_owned())),
+    }
+}
+
+/// SIGTERM and SIGINT ask to drain; a second one does nothing more, SIGKILL is always safe.
+fn watch_signals(runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _inside = runtime.enter();
+    let unexpected = |error: std::io::Error| Failure::unexpected(format!("cannot listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(unexpected)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unexpected)?;
+    let shutdown = shutdown.clone();
+    runtime.spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+        }
+        shutdown.ask();
+    });
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! The `headwater` program: reads the command line, hands over to a command, and turns its end into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use headwater::cli::{Cli, Command, ConfigCommand, SettingFlags};
+use headwater::config::{ConfigError, Loaded};
+use headwater::exit::Exit;
+use headwater::logging::LoggingError;
+use headwater::{commands, logging, output};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::print_error(&format!("error: {error:#}"));
+            blame(&error).into()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    logging::start(cli.logging.log_format, &cli.logging.log_level)?;
+    match &cli.command {
+        Command::Config { command: ConfigCommand::Check(query) } => {
+            commands::config::check(&load(&query.settings)?, query.output.output);
+        }
+        Command::Config { command: ConfigCommand::Reference } => commands::config::reference(),
+        Command::Version { output } => commands::version::run(output.output),
+        Command::Run(_)
+        | Command::Tail(_)
+        | Command::Doctor(_)
+        | Command::Checkpoint { .. }
+        | Command::Accept { .. } => {
+            anyhow::bail!("this build has no engine: only `config` and `version` work");
+        }
+    }
+    Ok(Exit::Good)
+}
+
+fn load(settings: &SettingFlags) -> anyhow::Result<Loaded> {
+    Loaded::load(settings.config.as_deref(), &settings.values()).map_err(Into::into)
+}
+
+/// Which exit code an error means.
+fn blame(error: &anyhow::Error) -> Exit {
+    let usage = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<LoggingError>());
+    if usage { Exit::Usage } else { Exit::Unexpected }
+}

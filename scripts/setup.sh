@@ -49,7 +49,7 @@ maven_file() { # GROUP ARTIFACT VERSION TYPE [CLASSIFIER]
   local repository file
   repository=${MAVEN_REPOSITORY:-${HOME:?}/.m2/repository}
   file="$repository/${1//.//}/$2/$3/$2-$3${5:+-$5}.$4"
-  [ -f "$file" ] || mvn -q -B -Dmaven.repo.local="$repository" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get \
+  [ -f "$file" ] || mvn -q -B -Dstyle.color=never -Dmaven.repo.local="$repository" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get \
     -Dartifact="$1:$2:$3:$4${5:+:$5}" -Dtransitive=false >&2
   printf '%s\n' "$file"
 }
@@ -88,7 +88,7 @@ kafka_part() {
   [ -d "$cache/$name" ] && return
   say "$name: fetching about 55 MB of jars"
   begin "$name"
-  mvn -q -B -f "$here/kafka/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+  mvn -q -B -Dstyle.color=never -f "$here/kafka/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
     -DincludeScope=runtime -DoutputDirectory="$cache/$name.tmp"
   got=$(cd "$cache/$name.tmp" && sha256sum -- *.jar | LC_ALL=C sort -k2 | sha256sum | cut -d' ' -f1)
   [ "$got" = "$kafka_jars_sha256" ] || die "$name: the jars sum to $got, expected $kafka_jars_sha256: not used"

@@ -7,12 +7,16 @@ mod cache;
 mod database;
 mod eventually;
 mod port;
+mod render;
 mod scratch;
 mod tls;
+mod topics;
 mod waiting;
 
+pub mod headwater;
 pub mod http;
 pub mod kafka;
+pub mod oracle;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
@@ -21,7 +25,9 @@ pub mod shared;
 
 pub use database::{Database, TextRow};
 pub use eventually::eventually;
+pub use headwater::Headwater;
 pub use kafka::Kafka;
+pub use oracle::{Event, Oracle};
 pub use port::Port;
 pub use postgres::{Postgres, StopMode};
 pub use process::Process;

@@ -110,7 +110,9 @@ impl Process {
         });
         match died {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => bail!("{} ended with {status} before it was ready; its log:\n{}", self.name, self.tail()),
+            Ok(Some(status)) => {
+                bail!("{} ended with {status} before it was ready; its log:\n{}", self.name, self.tail())
+            }
             Err(error) => Err(error.context(format!("end of the log:\n{}", self.tail()))),
         }
     }

@@ -332,8 +332,8 @@ fn connect(shared: &Arc<Shared>, client: TcpStream) {
         return;
     };
     for stream in [&client, &server] {
-        let set = stream.set_nodelay(true).and(stream.set_read_timeout(Some(TICK)));
-        if set.and(stream.set_write_timeout(Some(TICK))).is_err() {
+        let set = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(TICK)));
+        if set.and_then(|()| stream.set_write_timeout(Some(TICK))).is_err() {
             return;
         }
     }
@@ -413,7 +413,8 @@ fn pass_on(shared: &Shared, link: &Link, direction: Direction, mut to: &TcpStrea
         return;
     }
     while !bytes.is_empty() && !link.cut.load(Ordering::Relaxed) {
-        let budget = locked(&shared.state).budget.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        let budget =
+            locked(&shared.state).budget.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
         match to.write(&bytes[..bytes.len().min(budget.max(1))]) {
             Ok(written) => {
                 shared.count(direction, written);

@@ -62,6 +62,8 @@ impl Registry {
         // start-up is what costs here: the simple compiler and collector take the least of two cores
         command.args(["-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
         command.arg("-Dquarkus.http.host=127.0.0.1").arg(format!("-Dquarkus.http.port={}", self.port()));
+        // its second listener, with a fixed port unless told otherwise
+        command.args(["-Dquarkus.management.host=127.0.0.1", "-Dquarkus.management.port=0"]);
         command.args(["-Dapicurio.storage.kind=sql", "-Dapicurio.storage.sql.kind=h2", "-Dquarkus.log.level=WARN"]);
         command.arg(format!("-Dapicurio.datasource.url=jdbc:h2:file:{}/content", self.home.display()));
         command.arg("-jar").arg(jar);
@@ -127,7 +129,9 @@ impl Registry {
 
     /// A call of the Confluent API; an answer that is not 2xx is an error.
     pub fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<String> {
-        http::request(method, self.port(), &format!("{API}{path}"), body)?.ok().with_context(|| format!("{method} {path}"))
+        http::request(method, self.port(), &format!("{API}{path}"), body)?
+            .ok()
+            .with_context(|| format!("{method} {path}"))
     }
 
     fn take(&self) -> Result<Process> {

@@ -1,6 +1,30 @@
 //! PostgreSQL as a source of changes: logical replication by `pgoutput`, from bytes to `change::Change`.
 
+mod auth;
+mod catalog;
+mod config;
+mod connection;
+mod error;
 pub mod lsn;
 pub mod position;
+mod publication;
+mod queue;
+mod reader;
+mod relation;
+mod row;
+mod slot;
+mod sockopt;
+mod sql;
+mod start;
+mod stream;
+mod tls;
+mod transport;
+mod url;
 pub mod value;
+mod watch;
 pub mod wire;
+
+pub use config::{Config, Patterns};
+pub use error::{Error, ServerError};
+pub use slot::{SlotStatus, drop_slot, slot_status};
+pub use stream::PostgresSource;

@@ -1,0 +1,345 @@
+//! What the catalogue says: the server, the tables, their columns and types. Read on a control connection.
+
+use std::collections::BTreeMap;
+
+use change::TableName;
+
+use crate::config::Patterns;
+use crate::connection::{Connection, Row};
+use crate::error::Error;
+use crate::lsn::Lsn;
+use crate::sql;
+use crate::wire::pgoutput::{Relation, RelationColumn};
+
+/// The `index`th field of a row, or an error that names what was asked.
+pub(crate) fn field<'a>(row: &'a Row, index: usize, doing: &str) -> Result<&'a str, Error> {
+    row.get(index).and_then(Option::as_deref).ok_or_else(|| strange(doing))
+}
+
+pub(crate) fn number<T: std::str::FromStr>(row: &Row, index: usize, doing: &str) -> Result<T, Error> {
+    field(row, index, doing)?.parse().map_err(|_| strange(doing))
+}
+
+pub(crate) fn flag(row: &Row, index: usize) -> bool {
+    row.get(index).and_then(Option::as_deref) == Some("t")
+}
+
+pub(crate) fn strange(doing: &str) -> Error {
+    Error::stop(format!("{doing}: the server's answer has another form than expected"), "please report this")
+}
+
+fn one(mut rows: Vec<Row>, doing: &str) -> Result<Row, Error> {
+    if rows.len() == 1 { rows.pop().ok_or_else(|| strange(doing)) } else { Err(strange(doing)) }
+}
+
+/// The server, as far as it matters before anything is begun.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) version: u32,
+    pub(crate) version_text: String,
+    pub(crate) wal_level: String,
+    /// Milliseconds; 0 is never.
+    pub(crate) wal_sender_timeout: u64,
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) may_replicate: bool,
+}
+
+pub(crate) fn server(connection: &mut Connection) -> Result<Server, Error> {
+    let doing = "asking for the server's settings";
+    let rows = connection.query(
+        doing,
+        "SELECT current_setting('server_version_num'), current_setting('server_version'), \
+         current_setting('wal_level'), (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'), \
+         current_user, current_database(), r.rolreplication OR r.rolsuper OR EXISTS (SELECT FROM pg_roles g \
+         WHERE g.rolname = 'rds_replication' AND pg_has_role(r.oid, g.oid, 'member')) \
+         FROM pg_roles r WHERE r.rolname = current_user",
+    )?;
+    let row = one(rows, doing)?;
+    Ok(Server {
+        version: number(&row, 0, doing)?,
+        version_text: field(&row, 1, doing)?.to_owned(),
+        wal_level: field(&row, 2, doing)?.to_owned(),
+        wal_sender_timeout: number(&row, 3, doing)?,
+        user: field(&row, 4, doing)?.to_owned(),
+        database: field(&row, 5, doing)?.to_owned(),
+        may_replicate: flag(&row, 6),
+    })
+}
+
+/// Which server this is, and where its log ends.
+#[derive(Clone, Debug)]
+pub(crate) struct System {
+    pub(crate) identifier: String,
+    pub(crate) timeline: u32,
+    pub(crate) wal_end: Lsn,
+}
+
+impl System {
+    /// `identifier/timeline`: the timeline tells, after a failover, whether the new primary ever had what was read.
+    pub(crate) fn identity(&self) -> String {
+        format!("{}/{}", self.identifier, self.timeline)
+    }
+}
+
+/// On a replication connection only.
+pub(crate) fn identify(connection: &mut Connection) -> Result<System, Error> {
+    let doing = "identifying the server";
+    let row = one(connection.query(doing, "IDENTIFY_SYSTEM")?, doing)?;
+    Ok(System {
+        identifier: field(&row, 0, doing)?.to_owned(),
+        timeline: number(&row, 1, doing)?,
+        wal_end: number(&row, 2, doing)?,
+    })
+}
+
+/// Where each older timeline ended: `(timeline, switch point)`. On a replication connection only.
+pub(crate) fn timeline_history(connection: &mut Connection, timeline: u32) -> Result<Vec<(u32, Lsn)>, Error> {
+    let doing = "reading the timeline history";
+    let row = one(connection.query(doing, &format!("TIMELINE_HISTORY {timeline}"))?, doing)?;
+    // The content is a bytea column, sent as the file's own text or in hexadecimal, by version.
+    let content = field(&row, 1, doing)?;
+    let mut bytes = Vec::new();
+    let text = match crate::value::number::bytea(content, &mut bytes) {
+        Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => content.to_owned(),
+    };
+    Ok(parse_history(&text))
+}
+
+fn parse_history(text: &str) -> Vec<(u32, Lsn)> {
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+        })
+        .collect()
+}
+
+/// A relation that could be captured.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) oid: u32,
+    pub(crate) name: TableName,
+    /// `pg_class.relkind`.
+    pub(crate) kind: char,
+    /// `pg_class.relpersistence`.
+    pub(crate) persistence: char,
+    /// `pg_class.relreplident`.
+    pub(crate) identity: char,
+    pub(crate) has_primary_key: bool,
+    pub(crate) has_identity_index: bool,
+    /// The topmost table that it is a partition of.
+    pub(crate) root: Option<TableName>,
+}
+
+impl Candidate {
+    /// Whether updates and deletes go on working once the table is published.
+    pub(crate) fn has_identity(&self) -> bool {
+        match self.identity {
+            'd' => self.has_primary_key,
+            'i' => self.has_identity_index,
+            'f' => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.kind == 'p'
+    }
+
+    /// Why the log has nothing of it, if that is so.
+    pub(crate) fn unloggable(&self) -> Option<&'static str> {
+        match (self.kind, self.persistence) {
+            ('r' | 'p', 'p') => None,
+            ('r' | 'p', 'u') => Some("is unlogged: the log has nothing of it"),
+            ('r' | 'p', _) => Some("is temporary: the log has nothing of it"),
+            ('v' | 'm', _) => Some("is a view: capture the tables that it reads"),
+            ('f', _) => Some("is a foreign table: capture it where it lives"),
+            _ => Some("is not a table"),
+        }
+    }
+}
+
+/// All relations outside the system's schemas.
+pub(crate) fn relations(connection: &mut Connection) -> Result<Vec<Candidate>, Error> {
+    let doing = "listing tables";
+    let rows = connection.query(
+        doing,
+        "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, \
+         EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid), \
+         EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid), \
+         rn.nspname, rc.relname \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_class rc ON c.relispartition AND rc.oid = pg_partition_root(c.oid) \
+         LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+         AND n.nspname !~ '^pg_(toast|temp)' ORDER BY 2, 3",
+    )?;
+    let letter = |row: &Row, index| field(row, index, doing).map(|text| text.chars().next().unwrap_or(' '));
+    rows.iter()
+        .map(|row| {
+            let root = match (row.get(8).and_then(Option::as_ref), row.get(9).and_then(Option::as_ref)) {
+                (Some(schema), Some(table)) => Some(TableName::new(schema, table)),
+                _ => None,
+            };
+            Ok(Candidate {
+                oid: number(row, 0, doing)?,
+                name: TableName::new(field(row, 1, doing)?, field(row, 2, doing)?),
+                kind: letter(row, 3)?,
+                persistence: letter(row, 4)?,
+                identity: letter(row, 5)?,
+                has_primary_key: flag(row, 6),
+                has_identity_index: flag(row, 7),
+                root,
+            })
+        })
+        .collect()
+}
+
+/// Which of `all` are asked for: roots of partitioned tables, not their leaves, unless a leaf alone is named.
+pub(crate) fn wanted(all: &[Candidate], patterns: &Patterns) -> Vec<Candidate> {
+    all.iter()
+        .filter(|table| match &table.root {
+            Some(root) => patterns.names(&table.name) && !patterns.matches(root),
+            None => patterns.matches(&table.name),
+        })
+        .cloned()
+        .collect()
+}
+
+/// Columns and keys as the catalogue has them now.
+#[derive(Debug, Default)]
+pub(crate) struct TableFacts {
+    not_null: BTreeMap<String, bool>,
+    pub(crate) primary_key: Vec<String>,
+    pub(crate) identity_index: Vec<String>,
+}
+
+impl TableFacts {
+    pub(crate) fn nullable(&self, column: &str) -> Option<bool> {
+        self.not_null.get(column).map(|not_null| !not_null)
+    }
+}
+
+pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<TableFacts, Error> {
+    let doing = "reading a table's columns";
+    let rows = connection.query(
+        doing,
+        &format!(
+            "SELECT a.attname, a.attnotnull, \
+             (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
+              WHERE i.indrelid = a.attrelid AND i.indisprimary), \
+             (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
+              WHERE i.indrelid = a.attrelid AND i.indisreplident) \
+             FROM pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped"
+        ),
+    )?;
+    let mut facts = TableFacts::default();
+    let (mut primary, mut index) = (BTreeMap::new(), BTreeMap::new());
+    for row in &rows {
+        let name = field(row, 0, doing)?.to_owned();
+        for (at, keys) in [(2, &mut primary), (3, &mut index)] {
+            if row.get(at).is_some_and(Option::is_some) {
+                keys.insert(number::<i32>(row, at, doing)?, name.clone());
+            }
+        }
+        facts.not_null.insert(name, flag(row, 1));
+    }
+    facts.primary_key = primary.into_values().collect();
+    facts.identity_index = index.into_values().collect();
+    Ok(facts)
+}
+
+/// A column's type with domains resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResolvedType {
+    pub(crate) base: u32,
+    pub(crate) typmod: i32,
+    /// As the server prints it.
+    pub(crate) name: String,
+}
+
+/// `None` for a type that no longer exists.
+pub(crate) fn types(
+    connection: &mut Connection,
+    columns: &[RelationColumn],
+) -> Result<Vec<Option<ResolvedType>>, Error> {
+    let doing = "reading column types";
+    let mut resolved = vec![None; columns.len()];
+    if columns.is_empty() {
+        return Ok(resolved);
+    }
+    let values: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| format!("({index}, {}::oid, {}::int4)", column.type_oid, column.typmod))
+        .collect();
+    let rows = connection.query(
+        doing,
+        &format!(
+            "WITH RECURSIVE want(n, oid, typmod) AS (VALUES {}), walk(n, oid, typmod) AS (SELECT * FROM want \
+             UNION ALL SELECT w.n, t.typbasetype, CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE w.typmod END \
+             FROM walk w JOIN pg_type t ON t.oid = w.oid AND t.typtype = 'd') \
+             SELECT w.n, w.oid, w.typmod, format_type(o.oid, o.typmod) FROM walk w \
+             JOIN pg_type t ON t.oid = w.oid AND t.typtype <> 'd' JOIN want o ON o.n = w.n",
+            values.join(", ")
+        ),
+    )?;
+    for row in &rows {
+        let index: usize = number(row, 0, doing)?;
+        let slot = resolved.get_mut(index).ok_or_else(|| strange(doing))?;
+        *slot = Some(ResolvedType {
+            base: number(row, 1, doing)?,
+            typmod: number(row, 2, doing)?,
+            name: field(row, 3, doing)?.to_owned(),
+        });
+    }
+    Ok(resolved)
+}
+
+/// What the stream would say of a table if a change came now.
+pub(crate) fn as_relation(connection: &mut Connection, table: &Candidate) -> Result<Relation, Error> {
+    let doing = format!("reading the columns of {}", table.name);
+    let rows = connection.query(
+        &doing,
+        &format!(
+            "SELECT a.attname, a.atttypid, a.atttypmod, EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid \
+             AND a.attnum = ANY (i.indkey) AND CASE {} WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident \
+             ELSE false END) \
+             FROM pg_attribute a WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped \
+             AND a.attgenerated = '' ORDER BY a.attnum",
+            sql::literal(&table.identity.to_string()),
+            table.oid
+        ),
+    )?;
+    let columns = rows
+        .iter()
+        .map(|row| {
+            Ok(RelationColumn {
+                name: field(row, 0, &doing)?.to_owned(),
+                type_oid: number(row, 1, &doing)?,
+                typmod: number(row, 2, &doing)?,
+                key: table.identity == 'f' || flag(row, 3),
+            })
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(Relation {
+        oid: table.oid,
+        schema: table.name.schema.clone(),
+        table: table.name.table.clone(),
+        identity: u8::try_from(table.identity).unwrap_or(b'n'),
+        columns,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_files() {
+        let text = "1\t0/3000000\tno recovery target specified\n\n2\t1/A0\tbefore 2026\n";
+        assert_eq!(parse_history(text), [(1, Lsn(0x300_0000)), (2, Lsn(0x1_0000_00a0))]);
+    }
+}

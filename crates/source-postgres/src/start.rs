@@ -1,0 +1,187 @@
+//! Everything that is checked and prepared before the first byte of the log is read.
+
+use std::sync::Arc;
+
+use change::{Resume, Table};
+
+use crate::catalog::{self, Candidate, Server, System};
+use crate::config::{Config, Patterns};
+use crate::connection::{Connection, Purpose};
+use crate::error::Error;
+use crate::lsn::Lsn;
+use crate::position::Place;
+use crate::transport::Transport;
+use crate::{publication, relation, slot, sql};
+
+/// PostgreSQL 14 is the oldest that its makers still mend.
+const OLDEST: u32 = 140_000;
+
+/// A stream that has begun.
+pub(crate) struct Begun {
+    pub(crate) control: Connection,
+    pub(crate) transport: Transport,
+    pub(crate) early: Vec<u8>,
+    pub(crate) server: Server,
+    pub(crate) system: System,
+    pub(crate) place: Place,
+    pub(crate) tables: Vec<Arc<Table>>,
+}
+
+/// Connects, checks, prepares publication and slot, and begins to stream.
+///
+/// The order matters: the publication is made before the slot, because the server looks it up as of each change; a slot
+/// that is older than its publication cannot be read.
+pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume>) -> Result<Begun, Error> {
+    let place = resume
+        .map(|resume| resume.position.as_str().parse::<Place>())
+        .transpose()
+        .map_err(|error| Error::stop(error.to_string(), "this checkpoint was written by another kind of source"))?;
+    let mut control = open_control(config)?;
+    let server = catalog::server(&mut control)?;
+    check_server(&server)?;
+    let mut replication = Connection::open(config, Purpose::Replication)?;
+    let system = catalog::identify(&mut replication)?;
+    if let (Some(resume), Some(place)) = (resume, &place) {
+        check_continuity(&mut replication, &system, &resume.server_identity, place)?;
+    }
+    let found = slot::read(&mut control, &config.slot)?;
+    let found = slot::examine(found, &config.slot, &server.database, place.as_ref())?;
+    let captured = captured(&mut control, patterns)?;
+    publication::ensure(&mut control, config, server.version, &captured)?;
+    let mut tables = Vec::with_capacity(captured.len());
+    for table in &captured {
+        tables.push(Arc::new(describe(&mut control, table)?));
+    }
+    let remembered = match found {
+        Some(slot) => {
+            slot::take_over(&mut control, &config.slot)?;
+            // A holder that is gone now may have confirmed more meanwhile.
+            let again = slot::read(&mut control, &config.slot)?;
+            let slot = slot::examine(again, &config.slot, &server.database, place.as_ref())?.unwrap_or(slot);
+            slot.confirmed_flush.unwrap_or_default()
+        }
+        None => slot::create(&mut replication, &config.slot)?,
+    };
+    let place = place.unwrap_or(Place::At(remembered));
+    let command = format!(
+        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {})",
+        sql::identifier(&config.slot),
+        place.restart(),
+        sql::literal(&sql::identifier(&config.publication)).trim_start()
+    );
+    let (transport, early) = replication.start_stream(&command)?;
+    Ok(Begun { control, transport, early, server, system, place, tables })
+}
+
+/// A control connection that waits for no lock for long: a migration that holds one must not stall the stream.
+pub(crate) fn open_control(config: &Config) -> Result<Connection, Error> {
+    let mut control = Connection::open(config, Purpose::Control)?;
+    control.query("setting lock_timeout", "SET lock_timeout = '5s'")?;
+    Ok(control)
+}
+
+fn check_server(server: &Server) -> Result<(), Error> {
+    if server.version < OLDEST {
+        return Err(Error::stop(
+            format!("the server is PostgreSQL {}, which is older than 14", server.version_text),
+            "upgrade the server",
+        ));
+    }
+    if server.wal_level != "logical" {
+        return Err(Error::stop(
+            format!("wal_level is {}: the log lacks what changes are read from", server.wal_level),
+            "ALTER SYSTEM SET wal_level = 'logical'; then restart the server",
+        ));
+    }
+    if !server.may_replicate {
+        return Err(Error::stop(
+            format!("role {} may not read the log", server.user),
+            format!("ALTER ROLE {} REPLICATION;", sql::plain(&server.user)),
+        ));
+    }
+    Ok(())
+}
+
+/// The server is the checkpoint's, has all that the checkpoint has, and never went another way.
+fn check_continuity(
+    replication: &mut Connection,
+    system: &System,
+    identity: &str,
+    place: &Place,
+) -> Result<(), Error> {
+    let (identifier, timeline) = identity.split_once('/').unwrap_or((identity, ""));
+    if identifier != system.identifier {
+        return Err(Error::stop(
+            format!("this is another server: its system identifier is {}, the checkpoint's is {identifier}", system.identifier),
+            "connect to the right server, or accept the new identity",
+        ));
+    }
+    if place.reach() > system.wal_end {
+        return Err(Error::stop(
+            format!("the server is behind the checkpoint: its log ends at {}, the checkpoint is {place}", system.wal_end),
+            "was it restored from a backup, or is it a standby that lags? changes published since then are not in it",
+        ));
+    }
+    let Ok(timeline) = timeline.parse::<u32>() else { return Ok(()) };
+    if timeline == system.timeline {
+        return Ok(());
+    }
+    let history = if system.timeline > timeline {
+        catalog::timeline_history(replication, system.timeline)?
+    } else {
+        Vec::new()
+    };
+    check_fork(&history, timeline, system.timeline, place)
+}
+
+fn check_fork(history: &[(u32, Lsn)], timeline: u32, now: u32, place: &Place) -> Result<(), Error> {
+    let help = "the server went another way after a failover; accept the gap once the topics are reconciled";
+    match history.iter().find(|(number, _)| *number == timeline) {
+        Some((_, fork)) if place.reach() <= *fork => Ok(()),
+        Some((_, fork)) => Err(Error::stop(
+            format!("timeline {timeline} ended at {fork}, but the checkpoint is {place}: changes were published that this server never had"),
+            help,
+        )),
+        None => Err(Error::stop(
+            format!("the checkpoint is of timeline {timeline}, which is not in the history of the server's timeline {now}"),
+            help,
+        )),
+    }
+}
+
+/// The tables to capture. Anything that was asked for and cannot be is refused here, before anything is changed.
+fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Candidate>, Error> {
+    let all = catalog::relations(control)?;
+    if let Some(missing) = publication::missing(&all, patterns) {
+        return Err(Error::stop(missing.why, missing.help));
+    }
+    let (good, refused) = publication::judge(&all, patterns);
+    let Some(first) = refused.first() else { return Ok(good) };
+    let more = match refused.len() {
+        1 => String::new(),
+        count => format!(" (and {} more: see `headwater doctor`)", count - 1),
+    };
+    Err(Error::stop(format!("{}{more}", first.why), first.help.clone()))
+}
+
+/// The table as the catalogue shows it now.
+pub(crate) fn describe(control: &mut Connection, table: &Candidate) -> Result<Table, Error> {
+    let relation = catalog::as_relation(control, table)?;
+    let types = catalog::types(control, &relation.columns)?;
+    let facts = catalog::table_facts(control, table.oid)?;
+    Ok(relation::table(&relation, &types, &facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_past_the_fork_is_refused() {
+        let history = [(1, Lsn(100)), (2, Lsn(200))];
+        assert!(check_fork(&history, 1, 3, &Place::At(Lsn(100))).is_ok());
+        assert!(check_fork(&history, 1, 3, &Place::At(Lsn(101))).is_err());
+        assert!(check_fork(&history, 2, 3, &Place::At(Lsn(150))).is_ok());
+        assert!(check_fork(&[], 4, 3, &Place::At(Lsn(1))).is_err());
+    }
+}

@@ -31,7 +31,7 @@ impl Row for TestRow {
         Ok(borrow(&self.0[index]))
     }
 
-    fn text<'v>(&'v self, index: usize) -> Option<&'v str> {
+    fn text(&self, index: usize) -> Option<&str> {
         match &self.0[index] {
             OwnedValue::Printed(_, text) | OwnedValue::Text(text) => Some(text),
             OwnedValue::Absent(_, text) => text.as_deref(),

@@ -1,6 +1,7 @@
 //! Avro's binary encoding, as far as events need it: appended to a buffer, nothing allocated once the buffer is warm.
 
 /// An `int` or a `long`: zigzag, then seven bits at a time, least significant first.
+#[inline]
 pub(crate) fn long(out: &mut Vec<u8>, value: i64) {
     let mut rest = (value << 1).cast_unsigned() ^ (value >> 63).cast_unsigned();
     if rest < 0x80 {
@@ -18,18 +19,21 @@ pub(crate) fn long(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(&bytes[..=length]);
 }
 
-/// A length, a count or the index of a union's branch.
+/// A length or a count.
+#[inline]
 pub(crate) fn count(out: &mut Vec<u8>, count: usize) {
     // A slice never has more than i64::MAX bytes.
     long(out, i64::try_from(count).unwrap_or(i64::MAX));
 }
 
 /// `bytes`, and `string` given as bytes.
+#[inline]
 pub(crate) fn bytes(out: &mut Vec<u8>, value: &[u8]) {
     count(out, value.len());
     out.extend_from_slice(value);
 }
 
+#[inline]
 pub(crate) fn string(out: &mut Vec<u8>, value: &str) {
     bytes(out, value.as_bytes());
 }

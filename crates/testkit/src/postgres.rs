@@ -226,10 +226,23 @@ impl Postgres {
 fn binaries(version: Option<&str>) -> Result<PathBuf> {
     let path = match version {
         None => PathBuf::from("/usr/lib/postgresql/15/bin"),
-        Some(version) => cache::part(&format!("postgres-{version}"), "postgres-matrix")?.join("bin"),
+        Some(version) => reachable(&format!("postgres-{version}"))?.join("bin"),
     };
     ensure!(path.join("postgres").exists(), "no PostgreSQL in {}; run scripts/setup.sh servers", path.display());
     Ok(path)
+}
+
+/// An unpacked version. The cache lies in root's home, where the database user may not look: then a copy outside it.
+fn reachable(name: &str) -> Result<PathBuf> {
+    let part = cache::part(name, "postgres-matrix")?;
+    if process::unprivileged_ids()?.is_none() {
+        return Ok(part);
+    }
+    cache::made_once(&scratch::durable(name)?, |path| {
+        let done = Command::new("cp").arg("-a").arg(&part).arg(path).status()?;
+        ensure!(done.success(), "copying {} to {}: {done}", part.display(), path.display());
+        Ok(())
+    })
 }
 
 /// An initialised data folder to copy, made once for a user of the machine.

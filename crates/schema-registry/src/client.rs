@@ -294,17 +294,17 @@ impl Registry {
                     reason: failure.reason,
                 });
             }
-            self.report(Retry { url: url.to_string(), attempt, wait, reason: failure.reason });
+            self.report(&Retry { url: url.to_string(), attempt, wait, reason: failure.reason });
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
     }
 
-    fn report(&self, retry: Retry) {
-        let Retry { url, attempt, wait, reason } = &retry;
+    fn report(&self, retry: &Retry) {
+        let Retry { url, attempt, wait, reason } = retry;
         tracing::warn!(url, attempt, ?wait, reason, "the schema registry did not answer, trying again");
         if let Some(call) = &self.on_retry {
-            call(&retry);
+            call(retry);
         }
     }
 

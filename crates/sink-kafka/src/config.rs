@@ -21,6 +21,12 @@ const QUEUE_BYTES: usize = 16 << 20;
 /// Small records reach this limit before the one in bytes; each costs about 150 bytes of book-keeping.
 const QUEUE_MESSAGES: usize = 100_000;
 
+/// A flush ignores it, so commits do not wait for it (0 to 5 gave the same latency); while records stream in it lets
+/// batches fill: 5 gave a third more rows a second than 0.
+const LINGER_MS: &str = "5";
+/// More rows a second than without (fewer bytes to write) for about 0.1 us of CPU a row; zstd cost ten times that.
+const DEFAULT_COMPRESSION: &str = "lz4";
+
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -223,9 +229,6 @@ fn is_sensitive(name: &str) -> bool {
         .any(|part| name.contains(part))
 }
 
-const LINGER_MS: &str = "5";
-const DEFAULT_COMPRESSION: &str = "lz4";
-
 /// Properties a user cannot set, each with the reason.
 const OWNED: &[(&str, &str)] = &[
     ("bootstrap.servers", "set kafka.brokers instead"),
@@ -291,6 +294,8 @@ mod tests {
     use super::{Config, Delivery, OWNED, owned_properties};
     use crate::error::ConfigError;
     use rdkafka::config::ClientConfig;
+    use rdkafka::error::KafkaError;
+    use rdkafka::types::RDKafkaConfRes;
 
     fn with(name: &str, value: &str) -> Config {
         let mut config = Config::new("localhost:9092", "shop");
@@ -341,13 +346,15 @@ mod tests {
     /// A typing error in the table would silently let a property through.
     #[test]
     fn every_owned_property_exists() {
-        let known = ClientConfig::new().create_native_config().unwrap();
         for (name, reason) in owned_properties() {
             assert!(!reason.is_empty());
-            if *name != "partitioner" {
-                let error = known.get(name).err().map(|error| error.to_string());
-                assert!(!error.is_some_and(|text| text.contains("Unknown")), "{name}");
-            }
+            let mut one = ClientConfig::new();
+            one.set(*name, "no such value");
+            let unknown = matches!(
+                one.create_native_config().err(),
+                Some(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..))
+            );
+            assert!(!unknown, "{name}");
         }
     }
 

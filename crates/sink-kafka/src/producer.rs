@@ -3,7 +3,8 @@
 //! After any error of [`Producer::send`] but `Stopped` and `TooLarge`, and after any error of [`Producer::commit`], the
 //! caller drops the producer, connects a new one (which raises the epoch) and reads the checkpoint. A time-out of the
 //! commit request leaves its outcome open, and the broker may still apply it to a *later* transaction of the same epoch:
-//! that is why nothing is ever tried again on the same producer.
+//! that is why nothing is ever tried again on the same producer. A record that was not taken is missing from its
+//! transaction, so after any error of `send`, those two included, `commit` refuses.
 //!
 //! With at-least-once delivery the same calls work: `init` asks for the brokers, `begin` does nothing, `commit` waits
 //! for every acknowledgement.
@@ -88,6 +89,8 @@ pub struct Producer {
     config: Config,
     limit: usize,
     stop: Arc<AtomicBool>,
+    /// A record was not taken: the open transaction is not whole.
+    missing: AtomicBool,
 }
 
 impl Producer {
@@ -101,7 +104,13 @@ impl Producer {
             first: Mutex::new(None),
         };
         let client = config.producer().create_with_context(reports).map_err(|error| config.creation_error(&error))?;
-        Ok(Self { client, limit: config.message_max_bytes(), config: config.clone(), stop })
+        Ok(Self {
+            client,
+            limit: config.message_max_bytes(),
+            config: config.clone(),
+            stop,
+            missing: AtomicBool::new(false),
+        })
     }
 
     /// Takes the transactional id over: fences a predecessor and ends its open transaction.
@@ -130,7 +139,11 @@ impl Producer {
         record.payload = value;
         match self.client.send(record) {
             Ok(()) => Ok(()),
-            Err((error, record)) => self.send_again(&error, record),
+            Err((error, record)) => {
+                let result = self.send_again(&error, record);
+                self.missing.fetch_or(result.is_err(), Ordering::Relaxed);
+                result
+            }
         }
     }
 
@@ -180,6 +193,9 @@ impl Producer {
     pub fn commit(&self, timeout: Duration) -> Result<(), CommitError> {
         let deadline = Instant::now() + timeout;
         self.flush(timeout)?;
+        if self.missing.load(Ordering::Relaxed) {
+            return Err(self.known(Code::InvalidTransactionalState, "a record of it was not taken".to_owned()));
+        }
         if self.config.delivery == Delivery::AtLeastOnce {
             return Ok(());
         }

@@ -99,7 +99,7 @@ pub enum Accept {
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Check file and flags; print every value and where it came from
-    Check(Query),
+    Check(Box<Query>),
     /// Print the page that describes every key, as Markdown
     Reference,
 }

@@ -135,7 +135,7 @@ pub const KEYS: &[Key] = &[
     key(
         "source.table_refresh",
         seconds(1, 3600),
-        Absent::Value("30s"),
+        Absent::Value("10s"),
         "How often the catalogue is asked for tables that newly match `tables`.",
     ),
     key(

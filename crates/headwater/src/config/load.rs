@@ -84,10 +84,10 @@ impl Settings {
     fn read_flag(&mut self, path: &'static str, values: &[String]) {
         let Some(key) = keys::find(path) else { return };
         let flag = key.flag.unwrap_or(path);
-        let texts = values.iter().map(|value| Text::new(value.clone(), key.is_secret()));
+        let mut texts = values.iter().map(|value| Text::new(value.clone(), key.is_secret()));
         let parsed = match key.kind {
             Kind::List => Ok(Value::List(texts.collect())),
-            kind => texts.last().map_or_else(
+            kind => texts.next_back().map_or_else(
                 || Err(Refusal { what: "needs a value".into(), help: None }),
                 |text| value::parse(kind, text),
             ),

@@ -129,7 +129,7 @@ fn nothing_shows_a_secret() {
     "source.snapshot": "never",
     "source.slot": "shop",
     "source.publication": "shop",
-    "source.table_refresh": "30s",
+    "source.table_refresh": "10s",
     "source.connect_timeout": "10s",
     "source.read_timeout": "60s",
     "kafka.brokers": "[hidden]",

@@ -101,7 +101,13 @@ pub(super) fn integer(number: i64, min: i64, max: i64) -> Result<Value, Refusal>
     within(number, min, max, &format!("`{number}`"), &(min.to_string(), max.to_string())).map(Value::Integer)
 }
 
-fn within<T: PartialOrd>(value: T, min: T, max: T, quoted: &str, limits: &(String, String)) -> Result<T, Refusal> {
+fn within<T: PartialOrd + Copy>(
+    value: T,
+    min: T,
+    max: T,
+    quoted: &str,
+    limits: &(String, String),
+) -> Result<T, Refusal> {
     if value >= min && value <= max {
         return Ok(value);
     }

@@ -1,0 +1,73 @@
+//! Serves the status page with made-up data, to look at it: `cargo run -p headwater --example status_page -- stopped`.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use headwater::admin::{Admin, Bound, KafkaStatus, SourceStatus, State, Status, TableStatus};
+use headwater::output;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let state = match std::env::args().nth(1).as_deref() {
+        Some("stopped") => State::Stopped,
+        Some("retrying") => State::Retrying,
+        _ => State::Streaming,
+    };
+    let bound = Bound::bind("127.0.0.1:9809".parse()?).await?;
+    output::print(&format!("http://{}\n", bound.address()));
+    let admin = Admin { status: Arc::new(move || sample(state)), metrics: Arc::new(String::new), token: None };
+    bound.serve(admin, std::future::pending()).await?;
+    Ok(())
+}
+
+fn sample(state: State) -> Status {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let (reason, help) = match state {
+        State::Stopped => (
+            "the slot `shop` has lost write-ahead log that was not read yet (wal_status = lost): changes after \
+             0/5D2A7F18 are gone from the server",
+            "headwater accept gap -c shop.toml         # says what is lost\nheadwater accept gap -c shop.toml --yes   # goes on from now",
+        ),
+        State::Retrying => ("cannot reach kafka1:9092: connection refused; next attempt in 8 s", ""),
+        _ => ("", ""),
+    };
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let table = |name: &str, inserts, updates, deletes, truncates| TableStatus {
+        name: name.into(),
+        topic: format!("shop.{name}"),
+        inserts,
+        updates,
+        deletes,
+        truncates,
+    };
+    Status {
+        name: "shop".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        state,
+        since: now - 15_000,
+        reason: given(reason),
+        help: given(help),
+        alive: true,
+        source: SourceStatus {
+            connector: "postgresql".into(),
+            database: Some("shop".into()),
+            server_identity: Some("7412893320118427734".into()),
+            received_position: Some("0/5D2A8118".into()),
+            durable_position: Some("0/5D2A7F18".into()),
+            lag_seconds: Some(0.042),
+            last_commit_time: Some(now - 1),
+        },
+        kafka: KafkaStatus {
+            delivery: "exactly-once".into(),
+            brokers: "kafka1:9092,kafka2:9092".into(),
+            transactions_committed: 128_440,
+        },
+        rows_per_second: Some(18_234.0),
+        tables: vec![
+            table("public.customers", 48_120, 9_310, 44, 0),
+            table("public.order_items", 9_204_551, 120_881, 3_902, 0),
+            table("public.orders", 2_301_447, 4_602_190, 1_208, 1),
+            table("public.products", 1_204, 88_310, 0, 0),
+        ],
+    }
+}

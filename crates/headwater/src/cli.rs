@@ -18,8 +18,9 @@ Examples:
     headwater run -c shop.toml
 
   Run without a file:
-    headwater run --name shop --source-url postgres://headwater@localhost:5432/shop --tables 'public.*' \\
-      --brokers localhost:9092 --topic-prefix shop --registry-url http://localhost:8081";
+    headwater run --name shop --source-url postgres://headwater@localhost:5432/shop \\
+      --tables 'public.*' --brokers localhost:9092 --topic-prefix shop \\
+      --registry-url http://localhost:8081";
 
 /// Publishes each committed change of a database to Kafka, exactly once.
 ///
@@ -306,9 +307,9 @@ Examples:
     headwater run -c shop.toml
 
   Run without a file:
-    headwater run --name shop --source-url postgres://headwater@localhost:5432/shop --tables
-    'public.*' \
-      --brokers localhost:9092 --topic-prefix shop --registry-url http://localhost:8081
+    headwater run --name shop --source-url postgres://headwater@localhost:5432/shop \
+      --tables 'public.*' --brokers localhost:9092 --topic-prefix shop \
+      --registry-url http://localhost:8081
 
 Exit codes:
   0  done; after SIGTERM: drained, committed, nothing lost

@@ -50,7 +50,7 @@ fn head(status: &Status, state: &str, now: u64) -> String {
         "<header>\n<div><h1>{}</h1>\n<p class=\"road\">{from} <i>→</i> Avro <i>→</i> Kafka <b>{}</b></p></div>\n\
          <div class=\"state {state}\"><span class=\"dot\"></span><b>{state}</b> <span>{since}</span></div>\n</header>\n",
         escape(&status.name),
-        escape(&status.kafka.brokers),
+        escape(&status.kafka.brokers.split(',').map(str::trim).collect::<Vec<_>>().join(", ")),
     )
 }
 

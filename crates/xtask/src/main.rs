@@ -2,11 +2,15 @@
 //!
 //! Nothing here is shipped. Every check that a person could forget is a command here, and the tests and CI run it.
 
+mod bench;
+mod demo;
 mod docs;
+mod product;
 mod supply_chain;
 mod tidy;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -30,14 +34,28 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measure headwater beside the bounds that its neighbours set, in one run
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// A small shop, its changes as they arrive, a SIGKILL, and a verdict
+    Demo(demo::Options),
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let root = workspace_root();
-    match Cli::parse().task {
+    let done = match Cli::parse().task {
         Task::Tidy => tidy::run(&root),
         Task::SupplyChain => supply_chain::run(&root),
         Task::Docs { check } => docs::run(&root, check),
+        Task::Bench(bench) => bench::run(&root, &bench),
+        Task::Demo(options) => demo::run(&root, &options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -135,8 +135,8 @@ const SKIPPED: &[&str] = &[
     "proptest-regressions",
 ];
 
-/// Generated files, and the licence's own text.
-const SKIPPED_FILES: &[&str] = &["Cargo.lock", "LICENSE"];
+/// Generated files and the licence's own text: they exist, and their content is not ours to judge.
+const NOT_OURS: &[&str] = &["Cargo.lock", "LICENSE"];
 
 fn read_tree(root: &Path) -> Result<Tree> {
     let mut tree = Tree::new();
@@ -150,11 +150,11 @@ fn read_tree(root: &Path) -> Result<Tree> {
             let kind = entry.file_type()?;
             if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
                 folders.push(path);
-            } else if kind.is_file() && !SKIPPED_FILES.contains(&name.as_str()) {
-                // A file that is not UTF-8 is no text.
-                if let Ok(text) = String::from_utf8(std::fs::read(root.join(&path))?) {
-                    tree.insert(path.to_string_lossy().replace('\\', "/"), text);
-                }
+            } else if kind.is_file() {
+                // A file that is not UTF-8 is no text: it can be linked to, and nothing else is asked of it.
+                let ours = !NOT_OURS.contains(&name.as_str());
+                let text = if ours { String::from_utf8(std::fs::read(root.join(&path))?) } else { Ok(String::new()) };
+                tree.insert(path.to_string_lossy().replace('\\', "/"), text.unwrap_or_default());
             }
         }
     }

@@ -50,9 +50,12 @@ impl RustFile {
     }
 }
 
-/// Whether a whole file is test code.
+/// Whether a whole file is test code, or a measurement or example beside it.
 pub(crate) fn is_test_path(path: &str) -> bool {
-    path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs") || path.starts_with("fuzz/")
+    let folder = |name: &str| path.starts_with(&name[1..]) || path.contains(name);
+    ["/tests/", "/examples/", "/benches/", "/fuzz/"].into_iter().any(folder)
+        || path.ends_with("/tests.rs")
+        || path.ends_with("_tests.rs")
 }
 
 /// Whether `word` stands in `code` with no letter, digit or underscore beside it.

@@ -1,0 +1,141 @@
+//! How fast a backlog is drained: one slot, copied for each reader, so that all read the same log from the same place.
+//!
+//! The log ends where the fill ended. `pg_recvlogical` reads exactly to there (`--endpos`); headwater's time ends when its
+//! own count of durable rows is complete, and the topic is counted afterwards by a reader of its own.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use testkit::process::{cpu_seconds, peak_rss};
+use testkit::{Headwater, Oracle};
+
+use super::bounds::{self, Record};
+use super::report::{Report, per_second, rounded};
+use super::stand::{Stand, TABLE};
+use crate::product::Pipeline;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    common: super::Common,
+    /// Single-row inserts
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    rows: u64,
+    /// Rows of a database transaction
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    per_transaction: u64,
+    /// Records of a Kafka transaction in librdkafka's own run
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    kafka_transaction: u64,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
+    runs: u64,
+    /// exactly-once or at-least-once
+    #[arg(long, default_value = "exactly-once", value_parser = ["exactly-once", "at-least-once"])]
+    delivery: String,
+}
+
+const BASE: &str = "bench_base";
+const LIMIT: Duration = Duration::from_secs(600);
+
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let binary = options.common.binary(root)?;
+    let stand = Stand::start()?;
+    stand.create_slot(BASE)?;
+    crate::say(&format!("bench: filling {} rows", options.rows));
+    let end = stand.fill(options.rows, options.per_transaction)?;
+    let delivery = if options.delivery == "exactly-once" { "exactly-once" } else { "at-least-once" };
+    let mut report = Report::new("drain");
+    let mut records: Vec<Record> = Vec::new();
+    for run in 1..=options.runs {
+        let receiver = format!("bench_receive_{run}");
+        stand.copy_slot(BASE, &receiver)?;
+        let received = bounds::pg_recvlogical(&stand.database, &receiver, &end)?;
+        stand.drop_slot(&receiver)?;
+        report.add("pg_recvlogical", &json!({ "run": run, "rows_per_s": per_second(options.rows, received) }));
+
+        let pipeline = stand.pipeline(&format!("bench_{run}"), delivery);
+        stand.copy_slot(BASE, &pipeline.name)?;
+        let drained = drain(&stand, &binary, &pipeline, options.rows)?;
+        stand.drop_slot(&pipeline.name)?;
+        let millions = options.rows as f64 / 1e6;
+        report.add(
+            &format!("headwater {delivery}"),
+            &json!({
+                "run": run,
+                "rows_per_s": per_second(options.rows, drained.streaming),
+                "to_pg_recvlogical": rounded(received.as_secs_f64() / drained.streaming.as_secs_f64(), 2),
+                "with_start_s": rounded(drained.whole.as_secs_f64(), 2),
+                "cpu_s_per_million": rounded(drained.cpu_seconds / millions, 2),
+                "peak_rss_mib": rounded(drained.peak_rss as f64 / f64::from(1 << 20), 1),
+            }),
+        );
+        if records.is_empty() {
+            records =
+                bounds::sample(&stand.kafka.bootstrap(), &pipeline.topic(TABLE), options.rows.min(100_000) as usize)?;
+        }
+        for (what, rows) in [("librdkafka", None), ("librdkafka in transactions", Some(options.kafka_transaction))] {
+            let topic = format!("bound_{run}_{}", rows.unwrap_or_default());
+            let produced = bounds::produce(&stand.kafka.bootstrap(), &topic, &records, options.rows, rows)?;
+            report.add(
+                what,
+                &json!({
+                    "run": run,
+                    "rows_per_s": per_second(options.rows, produced.time),
+                    "cpu_s_per_million": rounded(produced.cpu_seconds / millions, 2),
+                }),
+            );
+        }
+    }
+    report.table();
+    let bytes: usize = records.iter().map(|(key, value)| key.len() + value.len()).sum();
+    crate::say(&format!(
+        "\nrecords of {} bytes, keys included; {} rows a transaction; end of the log {end}",
+        bytes / records.len(),
+        options.per_transaction
+    ));
+    Ok(())
+}
+
+/// What headwater needed.
+struct Drained {
+    /// From the first look at which it was streaming.
+    streaming: Duration,
+    /// From the start of the process.
+    whole: Duration,
+    cpu_seconds: f64,
+    peak_rss: u64,
+}
+
+fn drain(stand: &Stand, binary: &Path, pipeline: &Pipeline, rows: u64) -> Result<Drained> {
+    let begin = Instant::now();
+    let headwater = Headwater::start(binary, &pipeline.toml())?;
+    let streaming = wait_until(&headwater, "headwater_streaming", 1)?;
+    let end = wait_until(&headwater, "headwater_rows_total", rows)?;
+    let (cpu_seconds, peak_rss) = (cpu_seconds(headwater.pid())?, peak_rss(headwater.pid())?);
+    let code = headwater.terminate(Duration::from_secs(30))?;
+    ensure!(code == 0, "headwater ended with {code}; its log:\n{}", headwater.output());
+    let count = Oracle::new(&stand.kafka, &stand.registry).count(&pipeline.topic(TABLE))?;
+    ensure!(count as u64 == rows, "the topic has {count} records, {rows} were expected");
+    Ok(Drained { streaming: end - streaming, whole: end - begin, cpu_seconds, peak_rss })
+}
+
+/// The moment at which a metric was seen to have reached a value.
+fn wait_until(headwater: &Headwater, metric: &str, value: u64) -> Result<Instant> {
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = headwater.process().exited()? {
+            anyhow::bail!("headwater ended with {status}; its log:\n{}", headwater.output());
+        }
+        // The listener may not be up yet.
+        let seen = headwater.metric(metric).ok().flatten();
+        if seen.is_some_and(|seen| seen >= value as f64) {
+            return Ok(Instant::now());
+        }
+        let shown = || format!("{metric} is {seen:?} after {LIMIT:?}; the log:\n{}", headwater.process().tail());
+        (begin.elapsed() < LIMIT).then_some(()).with_context(shown)?;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,203 @@
+//! Reads the topics as a consumer does, shows what is new, and at the end compares them with the tables.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::Value as Json;
+use testkit::oracle::replay;
+use testkit::{Database, Event, Oracle};
+
+use super::screen::Screen;
+use super::shop::{Changes, TABLES};
+use crate::product::Pipeline;
+
+/// What became of one table.
+pub(super) struct TableVerdict {
+    pub(super) name: &'static str,
+    pub(super) rows: usize,
+    pub(super) topic_rows: usize,
+    pub(super) changes: u64,
+    /// Events for changes; tombstones are not counted.
+    pub(super) events: u64,
+    pub(super) duplicated: u64,
+    /// Rows that are in one only, or have another content.
+    pub(super) different: usize,
+}
+
+impl TableVerdict {
+    /// Changes without an event of their own.
+    pub(super) fn lost(&self) -> u64 {
+        (self.changes + self.duplicated).saturating_sub(self.events)
+    }
+
+    fn holds(&self) -> bool {
+        self.different == 0 && self.duplicated == 0 && self.events == self.changes && self.rows == self.topic_rows
+    }
+}
+
+pub(super) struct Verdict {
+    pub(super) tables: Vec<TableVerdict>,
+}
+
+impl Verdict {
+    pub(super) fn holds(&self) -> bool {
+        self.tables.iter().all(TableVerdict::holds)
+    }
+}
+
+/// A reader of the shop's topics.
+pub(super) struct Watcher {
+    oracle: Oracle,
+    topics: Vec<(&'static str, String)>,
+    /// How many records of a table were shown already.
+    shown: HashMap<&'static str, usize>,
+}
+
+impl Watcher {
+    pub(super) fn new(oracle: Oracle, pipeline: &Pipeline) -> Self {
+        let topics = TABLES.iter().map(|table| (*table, pipeline.topic(table))).collect();
+        Self { oracle, topics, shown: HashMap::new() }
+    }
+
+    /// Shows what came since the last look.
+    pub(super) fn show_new(&mut self, screen: &Screen) -> Result<()> {
+        for (table, topic) in &self.topics {
+            let events = self.oracle.read(topic)?;
+            let shown = self.shown.entry(table).or_default();
+            for event in events.iter().skip(*shown).filter(|event| !event.is_tombstone()) {
+                screen.event(event.op(), table, &line(event));
+            }
+            *shown = events.len();
+        }
+        Ok(())
+    }
+
+    /// Waits until the topics say what the tables hold, or the time is over, and tells what is the case then.
+    pub(super) fn judge(
+        &mut self,
+        screen: &Screen,
+        database: &Database,
+        changes: &Changes,
+        deadline: Duration,
+    ) -> Result<Verdict> {
+        let begin = Instant::now();
+        loop {
+            self.show_new(screen)?;
+            let tables = self.topics.iter().map(|(table, topic)| {
+                let events = self.oracle.read(topic)?;
+                judge_table(table, &events, &rows(database, table)?, changes.get(table).copied().unwrap_or_default())
+            });
+            let verdict = Verdict { tables: tables.collect::<Result<_>>()? };
+            if verdict.holds() || begin.elapsed() > deadline {
+                return Ok(verdict);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// The columns of a row as PostgreSQL writes them, by name; NULLs are left out.
+type Row = BTreeMap<String, String>;
+
+/// The rows of a table by their id.
+fn rows(database: &Database, table: &str) -> Result<BTreeMap<String, Row>> {
+    let names = format!(
+        "select attname from pg_attribute where attrelid = '{table}'::regclass and attnum > 0 and not attisdropped order by attnum"
+    );
+    let names: Vec<String> = database.query(&names)?.into_iter().flatten().flatten().collect();
+    let columns: Vec<String> = names.iter().map(|name| format!("{name}::text")).collect();
+    let read = database.query(&format!("set timezone = 'UTC'; select {} from {table}", columns.join(", ")))?;
+    let row = |values: Vec<Option<String>>| -> Row {
+        names.iter().cloned().zip(values).filter_map(|(name, value)| Some((name, value?))).collect()
+    };
+    let with_id = |row: Row| Some((row.get("id")?.clone(), row));
+    read.into_iter().map(|values| with_id(row(values)).context("a row without an id")).collect()
+}
+
+fn judge_table(
+    name: &'static str,
+    events: &[Event],
+    rows: &BTreeMap<String, Row>,
+    changes: u64,
+) -> Result<TableVerdict> {
+    let topic: BTreeMap<String, Row> = replay(events)?
+        .into_values()
+        .map(|after| plain(&after))
+        .map(|row| Ok((row.get("id").context("an event without an id")?.clone(), row)))
+        .collect::<Result<_>>()?;
+    let keys: HashSet<&String> = rows.keys().chain(topic.keys()).collect();
+    let different = keys.into_iter().filter(|key| rows.get(*key) != topic.get(*key)).count();
+    let real: Vec<&Event> = events.iter().filter(|event| !event.is_tombstone()).collect();
+    let identities: HashSet<(String, String)> = real
+        .iter()
+        .map(|event| (event.field("transaction.id").to_string(), event.field("transaction.total_order").to_string()))
+        .collect();
+    let events = real.len() as u64;
+    let duplicated = events - identities.len() as u64;
+    Ok(TableVerdict { name, rows: rows.len(), topic_rows: topic.len(), changes, events, duplicated, different })
+}
+
+/// A row of an event in the form of [`rows`].
+fn plain(after: &Json) -> Row {
+    let fields = after.as_object().into_iter().flatten();
+    fields.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()
+}
+
+fn text(value: &Json) -> Option<String> {
+    match value {
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// The row of an event on one line: `id=7 status=paid`.
+fn line(event: &Event) -> String {
+    let row = if event.op() == "d" { event.field("before") } else { event.field("after") };
+    plain(row).into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(op: &str, id: i64, order: u64) -> Event {
+        let after = if op == "d" { Json::Null } else { json!({ "id": id, "note": null }) };
+        let transaction = json!({ "id": "1", "total_order": order });
+        Event {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            key: Some(json!({ "id": id })),
+            value: Some(json!({ "op": op, "after": after, "transaction": transaction })),
+            raw_key: None,
+            raw_value: None,
+            headers: Vec::new(),
+            timestamp_ms: None,
+        }
+    }
+
+    fn table(ids: &[&str]) -> BTreeMap<String, Row> {
+        ids.iter().map(|id| ((*id).to_owned(), Row::from([("id".to_owned(), (*id).to_owned())]))).collect()
+    }
+
+    #[test]
+    fn a_topic_that_says_what_the_table_holds_passes() {
+        let events = [event("c", 1, 1), event("c", 2, 2), event("d", 1, 3)];
+        assert!(judge_table("orders", &events, &table(&["2"]), 3).unwrap().holds());
+    }
+
+    #[test]
+    fn a_lost_change_fails() {
+        let verdict = judge_table("orders", &[event("c", 1, 1)], &table(&["1", "2"]), 2).unwrap();
+        assert_eq!((verdict.lost(), verdict.different, verdict.holds()), (1, 1, false));
+    }
+
+    #[test]
+    fn a_repeated_change_fails_although_the_rows_are_right() {
+        let verdict = judge_table("orders", &[event("c", 1, 1), event("c", 1, 1)], &table(&["1"]), 1).unwrap();
+        assert_eq!((verdict.lost(), verdict.duplicated, verdict.different, verdict.holds()), (0, 1, 0, false));
+    }
+}

@@ -12,7 +12,7 @@ pub trait Row {
 
     /// The server's own text of the column at `index`, whatever its type: what a key holds where no typed form is total.
     /// `None` for NULL and for a value that the log does not carry.
-    fn text<'v>(&'v self, index: usize) -> Option<&'v str>;
+    fn text(&self, index: usize) -> Option<&str>;
 }
 
 /// A value whose text does not follow the grammar of its type. Never skipped: the stream stops, because guessing would

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Config, Delivery, Login};
+use crate::failure::Failure;
 
 /// The version that events, checkpoints and `--version` name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -13,21 +14,29 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn source(config: &Config) -> source_postgres::Config {
     let source = &config.source;
     let mut assembled = source_postgres::Config::new(
-        source.url.expose_secret(),
+        source_url(source),
         source.tables.iter().cloned(),
         source.slot.as_str(),
         source.publication.as_str(),
     );
     assembled.password = source.password.as_ref().map(copy);
-    assembled.tls = source_postgres::TlsFiles {
-        sslrootcert: source.sslrootcert.clone(),
-        sslcert: source.sslcert.clone(),
-        sslkey: source.sslkey.clone(),
-    };
     assembled.deadline = source.read_timeout;
     assembled.connect_timeout = source.connect_timeout;
     assembled.table_interval = source.table_refresh;
     assembled
+}
+
+/// The source's URL, with the certificates' files as libpq's parameters.
+fn source_url(source: &crate::config::Source) -> String {
+    let mut url = source.url.expose_secret().to_owned();
+    let files = [("sslrootcert", &source.sslrootcert), ("sslcert", &source.sslcert), ("sslkey", &source.sslkey)];
+    for (name, path) in files {
+        if let Some(path) = path {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{name}={}", path.display()));
+        }
+    }
+    url
 }
 
 /// The configuration of the Kafka client.
@@ -51,9 +60,10 @@ pub fn kafka(config: &Config) -> sink_kafka::Config {
 }
 
 /// The configuration of the registry's client.
-pub fn registry(config: &Config) -> schema_registry::Config {
+pub fn registry(config: &Config) -> Result<schema_registry::Config, Failure> {
     let registry = &config.registry;
-    let mut assembled = schema_registry::Config::new(registry.url.as_str());
+    let mut assembled =
+        schema_registry::Config::new(&registry.url).map_err(|error| Failure::configuration(error.to_string()))?;
     match &registry.login {
         Login::None => {}
         Login::Basic { username, password } => {
@@ -62,7 +72,7 @@ pub fn registry(config: &Config) -> schema_registry::Config {
         Login::Token(token) => assembled.auth = schema_registry::Auth::Bearer { token: copy(token) },
     }
     assembled.ca.clone_from(&registry.ca);
-    assembled
+    Ok(assembled)
 }
 
 /// The engine's own settings.
@@ -84,7 +94,6 @@ pub fn instance() -> String {
 }
 
 /// Secrets are not `Clone`, so that each copy is made on purpose.
-fn copy(secret: &SecretString) -> SecretString {
+pub fn copy(secret: &SecretString) -> SecretString {
     SecretString::from(secret.expose_secret().to_owned())
 }
-

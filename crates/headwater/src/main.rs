@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use headwater::cli::{Cli, Command, ConfigCommand, SettingFlags};
+use headwater::cli::{Accept, Checkpoint, Cli, Command, ConfigCommand, SettingFlags};
+use headwater::commands::accept::Accepted;
 use headwater::config::{ConfigError, Loaded};
 use headwater::exit::Exit;
+use headwater::failure::Failure;
 use headwater::logging::LoggingError;
 use headwater::{commands, logging, output};
 
@@ -28,11 +30,18 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         }
         Command::Config { command: ConfigCommand::Reference } => commands::config::reference(),
         Command::Version { output } => commands::version::run(output.output),
-        Command::Run(_)
-        | Command::Tail(_)
-        | Command::Doctor(_)
-        | Command::Checkpoint { .. }
-        | Command::Accept { .. } => {
+        Command::Run(run) => commands::run::run(&load(&run.settings)?.config)?,
+        Command::Checkpoint { command: Checkpoint::Show(query) } => {
+            commands::checkpoint::show(&load(&query.settings)?.config, query.output.output)?;
+        }
+        Command::Accept { command } => {
+            let (accepted, arguments) = match command {
+                Accept::Gap(arguments) => (Accepted::Gap, arguments),
+                Accept::Identity(arguments) => (Accepted::Identity, arguments),
+            };
+            commands::accept::run(&load(&arguments.query.settings)?.config, accepted, arguments.yes)?;
+        }
+        Command::Tail(_) | Command::Doctor(_) => {
             anyhow::bail!("this build has no engine: only `config` and `version` work");
         }
     }
@@ -45,6 +54,9 @@ fn load(settings: &SettingFlags) -> anyhow::Result<Loaded> {
 
 /// Which exit code an error means.
 fn blame(error: &anyhow::Error) -> Exit {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.exit;
+    }
     let usage = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<LoggingError>());
     if usage { Exit::Usage } else { Exit::Unexpected }
 }

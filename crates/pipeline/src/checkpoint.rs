@@ -7,11 +7,12 @@
 //! [`Durable`] can be made only here, after the broker has confirmed the record, and only a `Durable` can tell a source
 //! what it may forget.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use change::{Position, Resume, Sequence, Source};
 use serde::{Deserialize, Serialize};
-use sink_kafka::Producer;
+use sink_kafka::{Admin, Producer, TopicSpec};
 
 use crate::error::{Failure, Leg};
 use crate::ledger::{Ledger, Proof, Safe, Sent};
@@ -111,6 +112,40 @@ pub fn read(
             }
         },
     })
+}
+
+/// Like [`read`], for people: a topic that does not exist holds no checkpoint, and is not made.
+pub fn read_if_any(
+    kafka: &sink_kafka::Config,
+    topic: &str,
+    pipeline: &str,
+    on_wait: &mut dyn FnMut(sink_kafka::Wait) -> bool,
+) -> Result<Option<Record>, Failure> {
+    let admin = Admin::connect(kafka).map_err(|error| Failure::kafka(&error))?;
+    match admin.partitions(topic).map_err(|error| Failure::kafka(&error))? {
+        None => Ok(None),
+        Some(_) => read(kafka, topic, pipeline, on_wait),
+    }
+}
+
+/// Writes another position into the checkpoint, because a person has accepted what lies between. Fences whoever runs.
+pub fn replace(
+    kafka: &sink_kafka::Config,
+    config: &Config,
+    instance: &str,
+    server_identity: &str,
+    position: &str,
+) -> Result<(), Failure> {
+    let admin = Admin::connect(kafka).map_err(|error| Failure::kafka(&error))?;
+    let topic = TopicSpec::checkpoint(&config.checkpoint_topic, kafka.topics.replication_factor);
+    admin.ensure_checkpoint(&topic).map_err(|error| Failure::kafka(&error))?;
+    let producer = Producer::connect(kafka, Arc::default())
+        .map_err(|error| Failure::Stop { what: error.to_string(), help: "mend the [kafka] section".to_owned() })?;
+    producer.init(kafka.transaction_timeout).map_err(|error| Failure::kafka(&error))?;
+    let mut checkpoints = Checkpoints::new(config, kafka, instance, None);
+    checkpoints.serves(server_identity);
+    checkpoints.record.position = Some(position.to_owned());
+    checkpoints.claim(&producer)
 }
 
 /// Writes the checkpoints of one session.

@@ -24,7 +24,7 @@ pub fn run(config: &Config, accepted: Accepted, yes: bool) -> Result<(), Failure
     let record = read(config)?;
     let status = source_postgres::slot_status(&assemble::source(config))?;
     let slot = &config.source.slot;
-    let Some(position) = &status.confirmed_flush_lsn else {
+    let Some(position) = status.confirmed_flush_lsn.map(|lsn| lsn.to_string()) else {
         return Err(Failure::stop(
             format!("slot {slot} does not exist: there is no position to go on from"),
             format!("create it first: select pg_create_logical_replication_slot('{slot}', 'pgoutput');"),
@@ -32,19 +32,25 @@ pub fn run(config: &Config, accepted: Accepted, yes: bool) -> Result<(), Failure
     };
     let old = record.as_ref().and_then(|record| record.position.as_deref()).unwrap_or("none");
     let old_server = record.as_ref().and_then(|record| record.server.as_deref()).unwrap_or("none");
-    if accepted == Accepted::Gap && old_server != "none" && old_server != status.system_identifier {
+    if accepted == Accepted::Gap && old_server != "none" && old_server != status.server_identity {
         return Err(Failure::stop(
-            format!("the server is another one (system identifier {}, not {old_server})", status.system_identifier),
+            format!("the server is another one ({}, not {old_server})", status.server_identity),
             "if that is meant, `headwater accept identity` accepts the server and the gap",
         ));
     }
-    output::print(&explain(config, accepted, old, old_server, &status, position));
+    output::print(&explain(config, accepted, old, old_server, &status, &position));
     if !yes {
         output::print("nothing was written: this was a dry run; add --yes to do it");
         return Ok(());
     }
     let kafka = assemble::kafka(config);
-    checkpoint::replace(&kafka, &assemble::pipeline(config), &assemble::instance(), &status.system_identifier, position)?;
+    checkpoint::replace(
+        &kafka,
+        &assemble::pipeline(config),
+        &assemble::instance(),
+        &status.server_identity,
+        &position,
+    )?;
     output::print("written; `headwater run` goes on from there");
     Ok(())
 }
@@ -69,7 +75,7 @@ fn explain(
         ("checkpoint", old.to_owned()),
         ("new position", format!("{position} (what slot {} holds)", config.source.slot)),
         ("checkpoint's server", old_server.to_owned()),
-        ("server now", status.system_identifier.clone()),
+        ("server now", status.server_identity.clone()),
         ("what it means", lost.to_owned()),
     ];
     output::columns(&rows.map(|(name, value)| vec![name.to_owned(), value]))

@@ -1,14 +1,15 @@
 //! `headwater run`: the engine on its own thread, the admin listener and the signals on a small runtime.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pipeline::{Ended, Metrics, Monitor, Pipeline, Shutdown};
 use source_postgres::PostgresSource;
 
-use crate::admin;
+use crate::admin::{Admin, Bound};
 use crate::assemble;
-use crate::commands::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::status;
 
 /// Runs until SIGTERM, SIGINT, or a reason to stop.
@@ -20,7 +21,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::unexpected(format!("cannot start the runtime: {error}")))?;
     let shutdown = Shutdown::default();
     let (monitor, metrics) = (Monitor::default(), Metrics::default());
-    let registry = schema_registry::Client::new(assemble::registry(config))
+    let registry = schema_registry::Registry::new(assemble::registry(config)?)
         .map_err(|error| Failure::configuration(error.to_string()))?;
     let pipeline = Pipeline {
         config: assemble::pipeline(config),
@@ -34,15 +35,25 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     };
     let mut source = PostgresSource::new(assemble::source(config)).map_err(Failure::from)?;
     watch_signals(&runtime, &shutdown)?;
-    let page = status::of(config, &monitor);
-    let listener = runtime
-        .block_on(admin::bind(config.admin.listen))
+    let bound = runtime
+        .block_on(Bound::bind(config.admin.listen))
         .map_err(|error| Failure::configuration(error.to_string()))?;
-    runtime.spawn(admin::serve(listener, page, status::registry(&metrics)));
-    tracing::info!(pipeline = config.name, instance = pipeline.instance, admin = %config.admin.listen, "starting");
+    let address = bound.address();
+    let alive = Arc::new(AtomicBool::new(true));
+    let admin = Admin {
+        status: status::source(config, &monitor, &alive),
+        metrics: status::metrics(&metrics),
+        token: config.admin.token.as_ref().map(assemble::copy),
+    };
+    // It goes on while the engine drains, and ends with the process.
+    runtime.spawn(bound.serve(admin, std::future::pending()));
+    tracing::info!(pipeline = config.name, instance = pipeline.instance, admin = %address, "starting");
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
-        .spawn(move || pipeline.run(&mut source))
+        .spawn(move || {
+            let _alive = Alive(alive);
+            pipeline.run(&mut source)
+        })
         .map_err(|error| Failure::unexpected(format!("cannot start the engine: {error}")))?;
     match engine.join() {
         Ok(Ok(())) => Ok(()),
@@ -68,4 +79,13 @@ fn watch_signals(runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -> Resu
         shutdown.ask();
     });
     Ok(())
+}
+
+/// Tells `/healthz` when the engine's thread is gone, however it went.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }

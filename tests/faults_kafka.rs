@@ -1,0 +1,102 @@
+//! The broker goes away, answers late, or answers nothing.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use testkit::proxy::Fault;
+use testkit::{Kafka, shared};
+
+use crate::support::{Neighbours, PATIENCE, Scene, Writer, insert_journaled, seed};
+
+/// Kafka's API key of EndTxn.
+const END_TXN: i16 = 26;
+
+fn alone(label: &str, kafka: &Kafka, proxied: bool) -> Result<Scene> {
+    let database = shared::postgres().create_database()?;
+    let brokers = if proxied { kafka.proxied_bootstrap() } else { kafka.bootstrap() };
+    let neighbours = Neighbours { brokers, registry: shared::registry().url(), url: database.url() };
+    let sql = "create table items (id bigint primary key, version bigint not null, note text);
+               create table journal (xid bigint, changes bigint);";
+    let mut scene = Scene::with(label, sql, database, neighbours)?;
+    scene.tables = vec!["public.items".to_owned()];
+    Ok(scene)
+}
+
+#[test]
+fn a_broker_restart_is_survived() -> Result<()> {
+    let kafka = Kafka::start()?;
+    let scene = alone("broker", &kafka, false)?;
+    let headwater = scene.start()?;
+    let writer = Writer::start(&scene.database, seed("a_broker_restart"), Duration::from_millis(5))?;
+    kafka.restart()?;
+    kafka.kill()?;
+    kafka.start_again()?;
+    writer.finish()?;
+    scene.judge()?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    Ok(())
+}
+
+#[test]
+fn a_broker_away_longer_than_the_transaction_is_no_rival() -> Result<()> {
+    let kafka = Kafka::start()?;
+    let mut scene = alone("away", &kafka, false)?;
+    scene.kafka = "transaction_timeout = \"5s\"".to_owned();
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 10)?;
+    scene.judge()?;
+    kafka.suspend()?;
+    insert_journaled(&scene.database, 100, 10)?;
+    std::thread::sleep(Duration::from_secs(9)); // longer than the transaction may live
+    kafka.resume()?;
+    insert_journaled(&scene.database, 200, 10)?;
+    scene.judge()?;
+    let output = headwater.output();
+    ensure!(!output.contains("another headwater process"), "there was no rival:\n{output}");
+    assert_eq!(headwater.terminate(PATIENCE)?, 0);
+    Ok(())
+}
+
+#[test]
+fn a_late_end_of_a_transaction_publishes_nothing_twice() -> Result<()> {
+    let kafka = Kafka::builder().proxied().start()?;
+    let mut scene = alone("late", &kafka, true)?;
+    scene.kafka = "transaction_timeout = \"4s\"".to_owned();
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 10)?;
+    scene.judge()?;
+    // The request arrives after the client has given up on it.
+    kafka.proxy().on_api(END_TXN, 1, Fault::Delay(Duration::from_secs(8)));
+    insert_journaled(&scene.database, 100, 10)?;
+    insert_journaled(&scene.database, 200, 10)?;
+    scene.judge()?;
+    // And one whose answer is lost: the broker has committed, the client does not know.
+    kafka.proxy().on_api(END_TXN, 1, Fault::CutAfter);
+    insert_journaled(&scene.database, 300, 10)?;
+    insert_journaled(&scene.database, 400, 10)?;
+    scene.judge()?;
+    assert_eq!(kafka.proxy().faults_left(END_TXN), 0, "both faults have struck");
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    Ok(())
+}
+
+#[test]
+fn oversized_record_is_named() -> Result<()> {
+    let mut scene = Scene::journaled("huge")?;
+    scene.more = "[kafka.properties]\n\"message.max.bytes\" = \"100000\"".to_owned();
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 3)?;
+    scene.database.execute(
+        "begin; insert into items values (77, 1, repeat('x', 200000));
+         insert into journal values (pg_current_xact_id()::text::bigint, 1); commit",
+    )?;
+    assert_eq!(headwater.wait_exit(PATIENCE)?, 3, "{}", headwater.output());
+    let output = headwater.output();
+    for word in ["public.items", "id=77", "200", "message.max.bytes"] {
+        ensure!(output.contains(word), "{word} is missing in:\n{output}");
+    }
+    // Nothing was dropped: with a larger limit it goes on with exactly that row.
+    scene.more = String::new();
+    let _headwater = scene.start()?;
+    scene.judge()
+}

@@ -1,0 +1,15 @@
+//! headwater's promises, each a module, tested end to end on real servers.
+//!
+//! Servers are shared by all tests of a run; a test has a database, topics, a checkpoint topic and a pipeline of its own.
+//! A test that stops or restarts a server starts one for itself.
+
+mod support;
+
+mod delivery;
+mod faults_kafka;
+
+mod faults_postgres;
+
+mod ordering;
+mod resume;
+mod road;

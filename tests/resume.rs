@@ -1,0 +1,68 @@
+//! Killed at any moment, headwater goes on: nothing lost, nothing twice, per-key order kept.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::support::{PATIENCE, Scene, Writer, insert_journaled, seed};
+
+#[test]
+fn kill_anywhere_exactly_once() -> Result<()> {
+    const KILLS: usize = 50;
+    let seed = seed("kill_anywhere_exactly_once");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let scene = Scene::journaled("kill")?;
+    // The slot has to exist before the load: what was committed before it is not headwater's to publish.
+    scene.start()?.kill9()?;
+    let writer = Writer::start(&scene.database, seed, Duration::from_millis(2))?;
+    for _ in 0..KILLS {
+        let headwater = scene.launch()?;
+        // The moment of the kill is what is random here: before, in, and after every step of a start and of a batch.
+        std::thread::sleep(Duration::from_millis(random.u64(0..1200)));
+        headwater.kill9()?;
+    }
+    let headwater = scene.start()?;
+    let transactions = writer.finish()?;
+    println!("{transactions} transactions under {KILLS} kills");
+    scene.judge()?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0);
+    Ok(())
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it() -> Result<()> {
+    let mut scene = Scene::journaled("cut")?;
+    scene.more = "[kafka.batch]\nmax_bytes = \"64KiB\"".to_owned();
+    scene.start()?.kill9()?;
+    insert_journaled(&scene.database, 1, 60_000)?;
+    for _ in 0..6 {
+        let headwater = scene.launch()?;
+        let before = scene.oracle().count(&scene.topic("items"))?;
+        // Something of the transaction has become visible, the whole has not: the kill is inside.
+        testkit::eventually(PATIENCE, "some more of the transaction", || {
+            match scene.oracle().count(&scene.topic("items")) {
+                Ok(count) if count > before || count >= 60_000 => Ok(()),
+                Ok(count) => Err(format!("{count} records, {before} before\n{}", headwater.output())),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })?;
+        headwater.kill9()?;
+    }
+    let _headwater = scene.start()?;
+    scene.judge()
+}
+
+#[test]
+fn sigterm_drains_and_the_next_start_goes_on() -> Result<()> {
+    let scene = Scene::journaled("drain")?;
+    let headwater = scene.start()?;
+    let writer = Writer::start(&scene.database, seed("sigterm_drains"), Duration::from_millis(1))?;
+    testkit::eventually(PATIENCE, "events before the end", || match scene.oracle().count(&scene.topic("items"))? {
+        0 => anyhow::bail!("no event"),
+        _ => Ok(()),
+    })?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    writer.finish()?;
+    let _headwater = scene.start()?;
+    scene.judge()
+}

@@ -70,7 +70,11 @@ fn say_password(connection: &mut Connection, password: &[u8]) -> Result<(), Erro
     connection.say(DOING, |buffer: &mut BytesMut| frontend::password_message(password, buffer))
 }
 
-fn begin_scram(connection: &mut Connection, endpoint: &Endpoint, reader: &mut Reader<'_>) -> Result<ScramSha256, Error> {
+fn begin_scram(
+    connection: &mut Connection,
+    endpoint: &Endpoint,
+    reader: &mut Reader<'_>,
+) -> Result<ScramSha256, Error> {
     let mut offered = Vec::new();
     loop {
         match reader.text().map_err(Error::wire(DOING))? {

@@ -39,13 +39,13 @@ pub struct Config {
 }
 
 /// Longer than a server's checkpoint stalls it, as long as its own `wal_sender_timeout`.
-pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 /// A server in the same region answers in milliseconds; ten seconds survive a lost packet and a busy one.
-pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// One cheap query each; a table made by a migration is seen before its first deploy uses it.
-pub const DEFAULT_TABLE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const DEFAULT_TABLE_INTERVAL: Duration = Duration::from_secs(10);
 /// Enough for 25 ms at 300 MB/s; more only ages the data.
-pub const DEFAULT_QUEUE_BYTES: usize = 8 << 20;
+pub(crate) const DEFAULT_QUEUE_BYTES: usize = 8 << 20;
 
 fn default_deadline() -> Duration {
     DEFAULT_DEADLINE
@@ -161,7 +161,7 @@ impl Config {
 
 /// libpq's words for what TLS has to prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SslMode {
+pub(crate) enum SslMode {
     Disable,
     Allow,
     Prefer,
@@ -172,12 +172,12 @@ pub enum SslMode {
 
 /// TLS as `url` asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    pub mode: SslMode,
+pub(crate) struct Tls {
+    pub(crate) mode: SslMode,
     /// A PEM file, or `system`.
-    pub root: Option<PathBuf>,
-    pub certificate: Option<PathBuf>,
-    pub key: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// The `tables` list.
@@ -256,7 +256,9 @@ mod tests {
 
     #[test]
     fn globs() {
-        for (pattern, text) in [("*", ""), ("a*", "a"), ("a*c", "abc"), ("*b*", "abc"), ("a*b*c", "aXbYbZc"), ("*", "é")] {
+        for (pattern, text) in
+            [("*", ""), ("a*", "a"), ("a*c", "abc"), ("*b*", "abc"), ("a*b*c", "aXbYbZc"), ("*", "é")]
+        {
             assert!(glob(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("", "a"), ("a*a", "a"), ("a*b", "abc"), ("*b*b", "b")] {

@@ -122,7 +122,8 @@ impl Connection {
         write: impl FnOnce(&mut BytesMut) -> std::io::Result<()>,
     ) -> Result<(), Error> {
         let mut buffer = BytesMut::new();
-        write(&mut buffer).map_err(|error| Error::stop(format!("{doing}: {error}"), "use a text without zero bytes"))?;
+        write(&mut buffer)
+            .map_err(|error| Error::stop(format!("{doing}: {error}"), "use a text without zero bytes"))?;
         self.transport.write_all(&buffer).map_err(Error::network(doing))
     }
 

@@ -101,7 +101,8 @@ impl From<Error> for SourceError {
             Error::Server { error, .. } => Self::Stop { what, help: help(&error) },
             Error::Wire { .. } => Self::Stop {
                 what,
-                help: "please report this with the server's version; nothing was skipped and nothing is lost".to_owned(),
+                help: "please report this with the server's version; nothing was skipped and nothing is lost"
+                    .to_owned(),
             },
             Error::Stop { what, help } => Self::Stop { what, help },
         }

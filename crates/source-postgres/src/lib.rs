@@ -2,6 +2,7 @@
 
 mod auth;
 mod catalog;
+mod check;
 mod config;
 mod connection;
 mod error;
@@ -24,6 +25,7 @@ pub mod value;
 mod watch;
 pub mod wire;
 
+pub use check::check;
 pub use config::{Config, Patterns};
 pub use error::{Error, ServerError};
 pub use slot::{SlotStatus, drop_slot, slot_status};

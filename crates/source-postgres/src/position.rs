@@ -64,9 +64,7 @@ impl fmt::Display for Place {
 
 /// A text that is no position of this source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not a position in a PostgreSQL log (expected 0/16B3748 or before=0/…;final=0/…;xid=N;lsn=0/…;nth=N)"
-)]
+#[error("{0:?} is not a position in a PostgreSQL log (expected 0/16B3748 or before=0/…;final=0/…;xid=N;lsn=0/…;nth=N)")]
 pub struct ParsePlaceError(pub String);
 
 impl FromStr for Place {

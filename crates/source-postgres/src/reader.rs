@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::queue::{BUFFER, Chunk, Queue};
 use crate::transport::Transport;
-use crate::wire::frame::{self, Copied, HEADER, Split};
 use crate::wire::WireError;
+use crate::wire::frame::{self, Copied, HEADER, Split};
 
 const DOING: &str = "streaming";
 /// Longest wait for bytes, and so for noticing a confirmation or a stop.
@@ -102,9 +102,7 @@ impl StreamReader {
     }
 
     fn stream(&mut self) -> Result<(), Error> {
-        self.transport
-            .set_timeouts(RECEIVE_TIMEOUT, self.pace.deadline)
-            .map_err(Error::network("setting timeouts"))?;
+        self.transport.set_timeouts(RECEIVE_TIMEOUT, self.pace.deadline).map_err(Error::network("setting timeouts"))?;
         self.find_frames()?;
         while !self.queue.is_closing() {
             self.hand_over()?;

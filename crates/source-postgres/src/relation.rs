@@ -24,7 +24,7 @@ const NUMERIC: u32 = 1700;
 const UUID: u32 = 2950;
 
 /// The form of a base type's values. Whatever is not listed is the server's own text.
-pub fn column_type(oid: u32, typmod: i32) -> ColumnType {
+pub(crate) fn column_type(oid: u32, typmod: i32) -> ColumnType {
     match oid {
         BOOL => ColumnType::Boolean,
         BIT if typmod == 1 => ColumnType::Boolean,
@@ -97,7 +97,12 @@ pub(crate) fn table(relation: &Relation, types: &[Option<ResolvedType>], facts: 
         })
         .collect();
     let identity = identity(relation.identity);
-    Table { name: TableName::new(&relation.schema, &relation.table), columns, key: key(relation, identity, facts), identity }
+    Table {
+        name: TableName::new(&relation.schema, &relation.table),
+        columns,
+        key: key(relation, identity, facts),
+        identity,
+    }
 }
 
 fn key(relation: &Relation, identity: Identity, facts: &TableFacts) -> Vec<usize> {

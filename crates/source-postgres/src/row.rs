@@ -69,9 +69,8 @@ impl Row for Image {
         let absent = |reason| Ok(Value::Absent(Absence { reason, text: None }));
         match (self.cells.get(index), self.table.columns.get(index)) {
             (Some(Cell::Text { start, length }), Some(column)) => {
-                let text = self
-                    .raw(*start, *length)
-                    .map_err(|bytes| self.error(index, &String::from_utf8_lossy(bytes)))?;
+                let text =
+                    self.raw(*start, *length).map_err(|bytes| self.error(index, &String::from_utf8_lossy(bytes)))?;
                 value::read(column.kind, text, scratch).map_err(|_| self.error(index, text))
             }
             (Some(Cell::Null), Some(_)) => Ok(Value::Null),

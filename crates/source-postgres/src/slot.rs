@@ -78,9 +78,10 @@ impl Slot {
         }
         let lost = self.wal_status == "lost" || self.restart.is_none() || self.invalid.is_some();
         lost.then(|| {
-            let why = self.invalid.clone().unwrap_or_else(|| {
-                "the server removed log that it needed (max_slot_wal_keep_size)".to_owned()
-            });
+            let why = self
+                .invalid
+                .clone()
+                .unwrap_or_else(|| "the server removed log that it needed (max_slot_wal_keep_size)".to_owned());
             Error::stop(
                 format!(
                     "slot {name} is lost: {why}; changes after {} cannot be read any more",
@@ -114,7 +115,10 @@ pub(crate) fn examine(
     let confirmed = slot.confirmed_flush.unwrap_or_default();
     match resume {
         Some(place) if confirmed > place.restart() => Err(Error::stop(
-            format!("slot {name} is ahead of the checkpoint: changes from {} to {confirmed} cannot be read", place.restart()),
+            format!(
+                "slot {name} is ahead of the checkpoint: changes from {} to {confirmed} cannot be read",
+                place.restart()
+            ),
             "somebody else read from it, or it was made anew; accept the gap, or restore the slot",
         )),
         _ => Ok(Some(slot)),

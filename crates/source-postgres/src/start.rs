@@ -14,7 +14,7 @@ use crate::transport::Transport;
 use crate::{publication, relation, slot, sql};
 
 /// PostgreSQL 14 is the oldest that its makers still mend.
-const OLDEST: u32 = 140_000;
+pub(crate) const OLDEST: u32 = 140_000;
 
 /// A stream that has begun.
 pub(crate) struct Begun {
@@ -103,22 +103,23 @@ fn check_server(server: &Server) -> Result<(), Error> {
 }
 
 /// The server is the checkpoint's, has all that the checkpoint has, and never went another way.
-fn check_continuity(
-    replication: &mut Connection,
-    system: &System,
-    identity: &str,
-    place: &Place,
-) -> Result<(), Error> {
+fn check_continuity(replication: &mut Connection, system: &System, identity: &str, place: &Place) -> Result<(), Error> {
     let (identifier, timeline) = identity.split_once('/').unwrap_or((identity, ""));
     if identifier != system.identifier {
         return Err(Error::stop(
-            format!("this is another server: its system identifier is {}, the checkpoint's is {identifier}", system.identifier),
+            format!(
+                "this is another server: its system identifier is {}, the checkpoint's is {identifier}",
+                system.identifier
+            ),
             "connect to the right server, or accept the new identity",
         ));
     }
     if place.reach() > system.wal_end {
         return Err(Error::stop(
-            format!("the server is behind the checkpoint: its log ends at {}, the checkpoint is {place}", system.wal_end),
+            format!(
+                "the server is behind the checkpoint: its log ends at {}, the checkpoint is {place}",
+                system.wal_end
+            ),
             "was it restored from a backup, or is it a standby that lags? changes published since then are not in it",
         ));
     }
@@ -126,11 +127,8 @@ fn check_continuity(
     if timeline == system.timeline {
         return Ok(());
     }
-    let history = if system.timeline > timeline {
-        catalog::timeline_history(replication, system.timeline)?
-    } else {
-        Vec::new()
-    };
+    let history =
+        if system.timeline > timeline { catalog::timeline_history(replication, system.timeline)? } else { Vec::new() };
     check_fork(&history, timeline, system.timeline, place)
 }
 
@@ -139,11 +137,15 @@ fn check_fork(history: &[(u32, Lsn)], timeline: u32, now: u32, place: &Place) ->
     match history.iter().find(|(number, _)| *number == timeline) {
         Some((_, fork)) if place.reach() <= *fork => Ok(()),
         Some((_, fork)) => Err(Error::stop(
-            format!("timeline {timeline} ended at {fork}, but the checkpoint is {place}: changes were published that this server never had"),
+            format!(
+                "timeline {timeline} ended at {fork}, but the checkpoint is {place}: changes were published that this server never had"
+            ),
             help,
         )),
         None => Err(Error::stop(
-            format!("the checkpoint is of timeline {timeline}, which is not in the history of the server's timeline {now}"),
+            format!(
+                "the checkpoint is of timeline {timeline}, which is not in the history of the server's timeline {now}"
+            ),
             help,
         )),
     }

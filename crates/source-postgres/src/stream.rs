@@ -181,13 +181,9 @@ impl Running {
 
     fn place(&self) -> Place {
         match &self.in_flight {
-            Some(InFlight { last: Some((lsn, nth)), skip_to: None, final_lsn, xid, .. }) => Place::Inside(Cut {
-                before: self.position,
-                final_lsn: *final_lsn,
-                xid: *xid,
-                lsn: *lsn,
-                nth: *nth,
-            }),
+            Some(InFlight { last: Some((lsn, nth)), skip_to: None, final_lsn, xid, .. }) => {
+                Place::Inside(Cut { before: self.position, final_lsn: *final_lsn, xid: *xid, lsn: *lsn, nth: *nth })
+            }
             // Before the change that a resume looks for was met, the place is still where the resume began.
             _ => self.cut.map_or(Place::At(self.position), Place::Inside),
         }
@@ -270,7 +266,9 @@ impl Running {
         }
         let skip_to = match &self.cut {
             Some(cut) if cut.final_lsn == final_lsn && cut.xid == xid => Some((cut.lsn, cut.nth)),
-            Some(cut) => return Err(not_met(cut, &format!("transaction {xid} with commit at {final_lsn} came instead"))),
+            Some(cut) => {
+                return Err(not_met(cut, &format!("transaction {xid} with commit at {final_lsn} came instead")));
+            }
             None => None,
         };
         self.serial += 1;
@@ -309,13 +307,12 @@ impl Running {
     fn count(&mut self, relation: u32, lsn: Lsn) -> Result<bool, Error> {
         let serial = self.serial;
         let cut = self.cut;
-        let known = self.relations.get_mut(&relation).ok_or_else(|| {
-            disorder(format!("a change at {lsn} of relation {relation}, which was not described"))
-        })?;
-        let flight = self
-            .in_flight
-            .as_mut()
-            .ok_or_else(|| disorder(format!("a change at {lsn} outside a transaction")))?;
+        let known = self
+            .relations
+            .get_mut(&relation)
+            .ok_or_else(|| disorder(format!("a change at {lsn} of relation {relation}, which was not described")))?;
+        let flight =
+            self.in_flight.as_mut().ok_or_else(|| disorder(format!("a change at {lsn} outside a transaction")))?;
         let nth = match flight.last {
             Some((last, nth)) if last == lsn => nth + 1,
             _ => 1,
@@ -332,7 +329,9 @@ impl Running {
                 self.cut = None;
                 Ok(false)
             }
-            (Some((target, _)), Some(cut)) if lsn > target => Err(not_met(&cut, &format!("a change at {lsn} came first"))),
+            (Some((target, _)), Some(cut)) if lsn > target => {
+                Err(not_met(&cut, &format!("a change at {lsn} came first")))
+            }
             (Some(_), _) => Ok(false),
             (None, _) => Ok(known.shape.captured),
         }
@@ -425,7 +424,8 @@ impl Running {
     /// Whether more changes were already received.
     fn more(&self) -> bool {
         let mut next = self.next;
-        while let Ok(Split::Frame { body, total, .. }) = frame::split(self.chunk.get(next..self.filled).unwrap_or(&[])) {
+        while let Ok(Split::Frame { body, total, .. }) = frame::split(self.chunk.get(next..self.filled).unwrap_or(&[]))
+        {
             if body.first() == Some(&b'w') {
                 return true;
             }
@@ -504,7 +504,10 @@ fn disorder(what: String) -> Error {
 
 fn not_met(cut: &Cut, what: &str) -> Error {
     Error::stop(
-        format!("the checkpoint lies inside a transaction ({}), and that change was not met: {what}", Place::Inside(*cut)),
+        format!(
+            "the checkpoint lies inside a transaction ({}), and that change was not met: {what}",
+            Place::Inside(*cut)
+        ),
         "was the publication changed, or is this another server? accept the gap to go on behind the transaction",
     )
 }

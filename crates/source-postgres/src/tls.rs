@@ -84,9 +84,7 @@ fn verifier(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Verifier, Error>
                 .build()
                 .map_err(|error| failed(&error))?
         }
-        _ => Arc::new(
-            rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(|error| failed(&error))?,
-        ),
+        _ => Arc::new(rustls_platform_verifier::Verifier::new(Arc::clone(&provider)).map_err(|error| failed(&error))?),
     };
     Ok(Verifier { chain: Some(chain), name_counts: tls.mode == SslMode::VerifyFull, provider })
 }
@@ -141,7 +139,10 @@ pub(crate) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let parsed = Certificate::from_der(certificate).ok()?;
     match parsed.signature_algorithm.oid.to_string().as_str() {
         // RSA with MD5, SHA-1 and SHA-256; ECDSA with SHA-1 and SHA-256.
-        "1.2.840.113549.1.1.4" | "1.2.840.113549.1.1.5" | "1.2.840.113549.1.1.11" | "1.2.840.10045.4.1"
+        "1.2.840.113549.1.1.4"
+        | "1.2.840.113549.1.1.5"
+        | "1.2.840.113549.1.1.11"
+        | "1.2.840.10045.4.1"
         | "1.2.840.10045.4.3.2" => Some(Sha256::digest(certificate).to_vec()),
         "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Some(Sha384::digest(certificate).to_vec()),
         "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Some(Sha512::digest(certificate).to_vec()),

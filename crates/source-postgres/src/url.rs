@@ -10,20 +10,20 @@ use crate::error::Error;
 
 /// Where the server is and who we are there.
 #[derive(Debug)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// A name, an address, or the directory of a Unix socket (it begins with `/`).
-    pub host: String,
-    pub port: u16,
-    pub user: String,
-    pub database: String,
-    pub password: Option<SecretString>,
-    pub tls: Tls,
-    pub connect_timeout: Option<Duration>,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) password: Option<SecretString>,
+    pub(crate) tls: Tls,
+    pub(crate) connect_timeout: Option<Duration>,
 }
 
 impl Endpoint {
     /// For messages.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         if self.is_unix() {
             format!("{}/.s.PGSQL.{}", self.host, self.port)
         } else if self.host.contains(':') {
@@ -33,13 +33,13 @@ impl Endpoint {
         }
     }
 
-    pub fn is_unix(&self) -> bool {
+    pub(crate) fn is_unix(&self) -> bool {
         self.host.starts_with('/')
     }
 }
 
 /// The URL with `***` for a password, for messages.
-pub fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
@@ -60,7 +60,7 @@ fn bad(url: &str, why: impl std::fmt::Display) -> Error {
     )
 }
 
-pub fn parse(url: &str) -> Result<Endpoint, Error> {
+pub(crate) fn parse(url: &str) -> Result<Endpoint, Error> {
     let rest = url
         .strip_prefix("postgres://")
         .or_else(|| url.strip_prefix("postgresql://"))
@@ -185,7 +185,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for url in ["mysql://a@b/c", "postgres://h/db", "postgres://a@h:0/d", "postgres://a@h/d?x=1", "postgres://a@h/d?sslmode=on", "postgres://a%zz@h/d"] {
+        for url in [
+            "mysql://a@b/c",
+            "postgres://h/db",
+            "postgres://a@h:0/d",
+            "postgres://a@h/d?x=1",
+            "postgres://a@h/d?sslmode=on",
+            "postgres://a%zz@h/d",
+        ] {
             assert!(parse(url).is_err(), "{url}");
         }
     }

@@ -46,9 +46,8 @@ pub fn read(text: &str, precision: u32, scale: u32, out: &mut Vec<u8>) -> Result
     let digits = whole.bytes().chain(kept.bytes()).chain(std::iter::repeat_n(b'0', padding));
     out.clear();
     if significant <= FAST_DIGITS {
-        let number = digits.fold(0i128, |sum, digit| {
-            sum.wrapping_mul(10).wrapping_add(i128::from(digit.wrapping_sub(b'0')))
-        });
+        let number =
+            digits.fold(0i128, |sum, digit| sum.wrapping_mul(10).wrapping_add(i128::from(digit.wrapping_sub(b'0'))));
         push_shortest(&if negative { number.wrapping_neg() } else { number }.to_be_bytes(), out);
     } else {
         push_long(digits, negative, out);

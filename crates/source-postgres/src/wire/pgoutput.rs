@@ -118,11 +118,7 @@ fn insert<'a>(reader: &mut Reader<'a>, new: &mut Vec<Cell>) -> Result<Message<'a
     Ok(Message::Insert { relation })
 }
 
-fn update<'a>(
-    reader: &mut Reader<'a>,
-    old: &mut Vec<Cell>,
-    new: &mut Vec<Cell>,
-) -> Result<Message<'a>, WireError> {
+fn update<'a>(reader: &mut Reader<'a>, old: &mut Vec<Cell>, new: &mut Vec<Cell>) -> Result<Message<'a>, WireError> {
     reader.named("update");
     let relation = reader.u32()?;
     let mut tag = reader.u8()?;
@@ -279,10 +275,7 @@ mod tests {
     fn the_rest() {
         assert_eq!(ok(b"O\0\0\0\0\0\0\0\x01here\0").0, Message::Origin { lsn: Lsn(1), name: "here" });
         assert_eq!(ok(b"Y\0\0\0\x01s\0t\0").0, Message::Type);
-        assert_eq!(
-            ok(b"M\x01\0\0\0\0\0\0\0\x01p\0\0\0\0\x02hi").0,
-            Message::Logical { transactional: true }
-        );
+        assert_eq!(ok(b"M\x01\0\0\0\0\0\0\0\x01p\0\0\0\0\x02hi").0, Message::Logical { transactional: true });
         let (message, ..) = ok(b"R\0\0\0\x07public\0t\0d\0\x01\x01id\0\0\0\0\x17\xff\xff\xff\xff");
         let Message::Relation(Relation { oid: 7, identity: b'd', columns, .. }) = message else { panic!() };
         assert_eq!((columns[0].name.as_str(), columns[0].type_oid, columns[0].typmod), ("id", 23, -1));

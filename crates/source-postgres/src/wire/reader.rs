@@ -97,8 +97,7 @@ impl<'a> Reader<'a> {
 
     /// A text that ends with a zero byte.
     pub fn text(&mut self) -> Result<&'a str, WireError> {
-        let end =
-            self.rest.iter().position(|byte| *byte == 0).ok_or(WireError::Unterminated { what: self.what })?;
+        let end = self.rest.iter().position(|byte| *byte == 0).ok_or(WireError::Unterminated { what: self.what })?;
         let bytes = self.take(end)?;
         self.take(1)?;
         std::str::from_utf8(bytes).map_err(|_| WireError::NotUtf8 { what: self.what })
@@ -118,10 +117,6 @@ impl<'a> Reader<'a> {
 
     /// The message ends here.
     pub fn end(&self) -> Result<(), WireError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(WireError::LeftOver { what: self.what, left: self.rest.len() })
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(WireError::LeftOver { what: self.what, left: self.rest.len() }) }
     }
 }

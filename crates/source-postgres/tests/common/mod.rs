@@ -1,0 +1,260 @@
+//! A PostgreSQL server of the test's own, and the changes of a stream as readable lines.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use change::{Kind, Position, Resume, Row, Source, SourceError, Started, Step, Table, Value};
+use source_postgres::{Config, PostgresSource};
+
+const BIN: &str = "/usr/lib/postgresql/15/bin";
+
+pub struct Server {
+    child: Option<Child>,
+    pub directory: tempfile::TempDir,
+    pub port: u16,
+    options: Vec<String>,
+}
+
+/// A command that PostgreSQL's programs accept to be run by: never root.
+fn command(program: &str) -> Command {
+    let path = format!("{BIN}/{program}");
+    if fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0) {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", &path]);
+        command
+    } else {
+        Command::new(path)
+    }
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {text}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+impl Server {
+    pub fn start(options: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let _ignored = std::os::unix::fs::chown(directory.path(), Some(65534), Some(65534));
+        let data = directory.path().join("data");
+        run(command("initdb").current_dir("/").arg("-D").arg(&data).args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server = Self { child: None, directory, port, options };
+        server.boot();
+        server
+    }
+
+    pub fn logical() -> Self {
+        Self::start(&["wal_level=logical"])
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    pub fn boot(&mut self) {
+        let mut postgres = command("postgres");
+        postgres.current_dir("/").arg("-D").arg(self.data()).args(["-p", &self.port.to_string(), "-h", "127.0.0.1"]);
+        postgres.arg("-k").arg(self.directory.path());
+        for option in ["fsync=off", "max_wal_senders=8", "max_replication_slots=8", "autovacuum=off"] {
+            postgres.args(["-c", option]);
+        }
+        for option in &self.options {
+            postgres.args(["-c", option]);
+        }
+        let log = fs::File::options().create(true).append(true).open(self.directory.path().join("log")).unwrap();
+        let child = postgres.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+        let begin = Instant::now();
+        while !command("psql")
+            .args(self.psql_args("postgres"))
+            .args(["-c", "select 1"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+        {
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "{}",
+                fs::read_to_string(self.directory.path().join("log")).unwrap()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+    }
+
+    pub fn halt(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+            child.wait().unwrap();
+        }
+    }
+
+    fn psql_args(&self, user: &str) -> Vec<String> {
+        ["-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", self.directory.path().to_str().unwrap(), "-p"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([self.port.to_string(), "-U".to_owned(), user.to_owned(), "postgres".to_owned()])
+            .collect()
+    }
+
+    /// Runs SQL over the Unix socket; each argument of `psql -c` is a transaction of its own.
+    pub fn sql(&self, sql: &str) -> String {
+        run(command("psql").current_dir("/").args(self.psql_args("postgres")).args(["-c", sql])).trim_end().to_owned()
+    }
+
+    pub fn url(&self, user: &str, query: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/postgres?{query}", self.port)
+    }
+
+    pub fn config(&self, tables: &[&str]) -> Config {
+        let mut config = Config::new(self.url("postgres", "sslmode=disable"), tables.iter().copied(), "hw", "hw");
+        config.table_interval = Duration::from_millis(100);
+        config
+    }
+
+    pub fn hba(&self, lines: &str) {
+        fs::write(self.data().join("pg_hba.conf"), lines).unwrap();
+        self.sql("select pg_reload_conf()");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _sent = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status();
+            let _ended = child.wait();
+        }
+    }
+}
+
+/// One step, as a line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    pub text: String,
+    pub position: Position,
+}
+
+fn show(row: Option<&dyn Row>, table: &Table) -> String {
+    let Some(row) = row else { return "-".to_owned() };
+    let mut scratch = Vec::new();
+    let columns: Vec<String> = (0..table.columns.len())
+        .map(|index| {
+            let text = row.text(index).map(str::to_owned);
+            match row.value(index, &mut scratch).unwrap() {
+                Value::Null => "null".to_owned(),
+                Value::Absent(absence) => format!("<{}>", absence.reason.name()),
+                _ => text.unwrap_or_else(|| "?".to_owned()),
+            }
+        })
+        .collect();
+    format!("({})", columns.join(","))
+}
+
+pub fn source(config: &Config) -> PostgresSource {
+    PostgresSource::new(config.clone()).unwrap()
+}
+
+pub fn started(config: &Config, from: Option<&Resume>) -> (PostgresSource, Started) {
+    let mut source = source(config);
+    let started = source.start(from).unwrap();
+    (source, started)
+}
+
+/// Reads until `enough` says so; fails after ten seconds.
+pub fn read_until(source: &mut PostgresSource, mut enough: impl FnMut(&[Line]) -> bool) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let begin = Instant::now();
+    while !enough(&lines) {
+        assert!(begin.elapsed() < Duration::from_secs(10), "only {lines:#?}");
+        if let Some(text) = line(source).unwrap() {
+            lines.push(Line { text, position: source.position() });
+        }
+    }
+    lines
+}
+
+pub fn commits(count: usize) -> impl FnMut(&[Line]) -> bool {
+    move |lines| lines.iter().filter(|line| line.text == "commit").count() >= count
+}
+
+/// The next step as text; `None` when idle.
+pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> {
+    Ok(match source.next(Duration::from_millis(50))? {
+        Step::Idle => None,
+        Step::Begin(_) => Some("begin".to_owned()),
+        Step::Commit { .. } => Some("commit".to_owned()),
+        Step::Table(table) => Some(format!("table {}", table.name)),
+        Step::Change(change) => {
+            let kind = match change.kind {
+                Kind::Insert => "insert",
+                Kind::Update => "update",
+                Kind::Delete => "delete",
+                Kind::Truncate => "truncate",
+            };
+            let key_only = if change.before_is_key_only { " key" } else { "" };
+            Some(format!(
+                "{}/{} {kind} {} {}{key_only} {}",
+                change.total_order,
+                change.table_order,
+                change.table.name.table,
+                show(change.before, change.table),
+                show(change.after, change.table)
+            ))
+        }
+    })
+}
+
+pub fn changes(lines: &[Line]) -> Vec<&str> {
+    lines.iter().map(|line| line.text.as_str()).filter(|text| text.contains('/')).collect()
+}
+
+pub fn stop(result: Result<Started, SourceError>) -> (String, String) {
+    match result {
+        Err(SourceError::Stop { what, help }) => (what, help),
+        other => panic!("expected a stop, got {other:?}"),
+    }
+}
+
+pub fn resume(position: &Position, started: &Started) -> Resume {
+    Resume { position: position.clone(), server_identity: started.info.server_identity.clone() }
+}
+
+/// A certificate authority, and a certificate for `name` signed by it: `ca.crt`, `server.crt`, `server.key`.
+pub fn certificates(directory: &Path, name: &str) {
+    let openssl = |args: &str| {
+        run(Command::new("openssl").current_dir(directory).args(args.split(' ')));
+    };
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca");
+    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=server");
+    let alt = if name.starts_with(|c: char| c.is_ascii_digit()) { "IP" } else { "DNS" };
+    fs::write(directory.join("ext"), format!("subjectAltName={alt}:{name}\n")).unwrap();
+    openssl("x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile ext");
+    for file in ["server.key", "server.crt"] {
+        let path = directory.join(file);
+        let _ignored = std::os::unix::fs::chown(&path, Some(65534), Some(65534));
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+}

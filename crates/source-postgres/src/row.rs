@@ -80,7 +80,7 @@ impl Row for Image {
         }
     }
 
-    fn text<'v>(&'v self, index: usize) -> Option<&'v str> {
+    fn text(&self, index: usize) -> Option<&str> {
         match self.cells.get(index) {
             Some(Cell::Text { start, length }) => self.raw(*start, *length).ok(),
             _ => None,
@@ -138,7 +138,7 @@ impl Row for SourceRow {
         })
     }
 
-    fn text<'v>(&'v self, index: usize) -> Option<&'v str> {
+    fn text(&self, index: usize) -> Option<&str> {
         match index {
             0 => self.table.as_ref().map(|table| table.name.schema.as_str()),
             1 => self.table.as_ref().map(|table| table.name.table.as_str()),

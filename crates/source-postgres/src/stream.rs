@@ -498,7 +498,7 @@ impl Drop for Running {
     }
 }
 
-fn disorder(what: String) -> Error {
+fn disorder(what: impl std::fmt::Display) -> Error {
     Error::stop(format!("{DOING}: {what}"), "please report this with the server's version")
 }
 

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use change::{Source, SourceError, Step};
@@ -63,32 +64,28 @@ fn restart_at_every_position() {
     let shared = changes(&all).len();
     assert!(shared > 30, "{shared}");
     for (index, at) in all.iter().enumerate() {
-        eprintln!(
-            "{index} {} {} {}",
-            at.text,
-            at.position,
-            server.sql("select confirmed_flush_lsn from pg_replication_slots")
-        );
+        if at.position.as_str().ends_with("nth=3") {
+            // Another change at that place: nothing is guessed.
+            let wrong = change::Position::new(at.position.as_str().replace("nth=3", "nth=300"));
+            let mut again = source(&config);
+            again.start(Some(&resume(&wrong, &begun))).unwrap();
+            let error = loop {
+                match line(&mut again) {
+                    Ok(_) => {}
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(&error, SourceError::Stop { what, .. } if what.contains("was not met")), "{error:?}");
+        }
         let (mut again, _) = started(&config, Some(&resume(&at.position, &begun)));
         let done = all[..=index].iter().filter(|line| line.text == "commit").count();
         let rest = read_until(&mut again, commits(3 - done));
         assert_eq!(changes(&rest), changes(&all[index + 1..]), "after {} ({})", at.text, at.position);
-        for line in &rest {
-            assert!(all.iter().any(|known| known.position == line.position), "{line:?}");
-        }
+        // The same numbers again, whatever keep-alives came between.
+        let inside = |line: &common::Line| line.position.as_str().split_once("final=").map(|(_, cut)| cut.to_owned());
+        let cuts = |lines: &[common::Line]| lines.iter().filter_map(inside).collect::<BTreeSet<_>>();
+        assert!(cuts(&rest).is_subset(&cuts(&all)));
     }
-    // Another change at that place: nothing is guessed.
-    let inside = all.iter().find(|line| line.position.as_str().contains("nth=3")).unwrap();
-    let wrong = change::Position::new(inside.position.as_str().replace("nth=3", "nth=300"));
-    let mut again = source(&config);
-    again.start(Some(&resume(&wrong, &begun))).unwrap();
-    let error = loop {
-        match line(&mut again) {
-            Ok(_) => {}
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(&error, SourceError::Stop { what, .. } if what.contains("was not met")), "{error:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every type with odd values, streamed, and judged by the database's own text.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod common;
 
 use std::time::Duration;

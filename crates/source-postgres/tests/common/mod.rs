@@ -1,5 +1,10 @@
 //! A PostgreSQL server of the test's own, and the changes of a stream as readable lines.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test's helpers; each test binary uses its own part"
+)]
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -117,7 +122,9 @@ impl Server {
 
     /// Runs SQL over the Unix socket; each argument of `psql -c` is a transaction of its own.
     pub fn sql(&self, sql: &str) -> String {
-        run(command("psql").current_dir("/").args(self.psql_args("postgres")).args(["-c", sql])).trim_end().to_owned()
+        run(command("psql").current_dir("/").args(self.psql_args("postgres")).args(["-c", sql]))
+            .trim_end_matches('\n')
+            .to_owned()
     }
 
     pub fn url(&self, user: &str, query: &str) -> String {

@@ -35,8 +35,12 @@ enum Task {
         check: bool,
     },
     /// Measure headwater beside the bounds that its neighbours set, in one run
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    ///
+    /// Without a name: all of them, one after the other.
+    Bench {
+        #[command(subcommand)]
+        bench: Option<bench::Bench>,
+    },
     /// A small shop, its changes as they arrive, a SIGKILL, and a verdict
     Demo(demo::Options),
 }
@@ -47,7 +51,8 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&root),
         Task::SupplyChain => supply_chain::run(&root),
         Task::Docs { check } => docs::run(&root, check),
-        Task::Bench(bench) => bench::run(&root, &bench),
+        Task::Bench { bench: Some(bench) } => bench::run(&root, &bench),
+        Task::Bench { bench: None } => bench::run_all(&root),
         Task::Demo(options) => demo::run(&root, &options),
     };
     match done {

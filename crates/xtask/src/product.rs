@@ -5,13 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Builds the binary and says where it is.
-pub(crate) fn build(root: &Path, release: bool) -> Result<PathBuf> {
-    let mut command = crate::cargo(root, &["build", "--package", "headwater", "--bin", "headwater"]);
+/// Builds the release binary and says where it is.
+pub(crate) fn build(root: &Path) -> Result<PathBuf> {
+    let mut command = crate::cargo(root, &["build", "--release", "--package", "headwater", "--bin", "headwater"]);
     command.arg("--message-format=json-render-diagnostics");
-    if release {
-        command.arg("--release");
-    }
     let messages = crate::output(command)?;
     let of_binary = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;

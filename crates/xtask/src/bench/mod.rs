@@ -39,10 +39,21 @@ pub(crate) struct Common {
 
 impl Common {
     fn binary(&self, root: &Path) -> Result<PathBuf> {
-        self.binary
-            .as_ref()
-            .map_or_else(|| crate::product::build(root, true), |binary| Ok(std::path::absolute(binary)?))
+        self.binary.as_ref().map_or_else(|| crate::product::build(root), |binary| Ok(std::path::absolute(binary)?))
     }
+}
+
+/// All measurements with their defaults.
+pub(crate) fn run_all(root: &Path) -> Result<()> {
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(subcommand)]
+        bench: Bench,
+    }
+    for name in ["drain", "latency", "start", "kill"] {
+        run(root, &<Alone as clap::Parser>::try_parse_from(["bench", name])?.bench)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn run(root: &Path, bench: &Bench) -> Result<()> {

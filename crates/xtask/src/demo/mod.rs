@@ -21,6 +21,9 @@ use verdict::Watcher;
 /// How the demonstration runs.
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// The database to read
+    #[arg(long, default_value = "postgres", value_parser = ["postgres"])]
+    source: String,
     /// How long the shop is open, in seconds
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(6..=600))]
     seconds: u64,
@@ -37,9 +40,10 @@ const READY: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let screen = Screen::new();
+    ensure!(options.source == "postgres", "there is no demonstration with {}", options.source);
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
-        None => screen.during("building headwater", || product::build(root, false))?,
+        None => screen.during("building headwater", || product::build(root))?,
     };
     let servers = screen.during("starting PostgreSQL, Kafka and a schema registry", || Ok(shared::all()))?;
     let database = servers.postgres.create_database()?;

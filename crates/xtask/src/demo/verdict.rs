@@ -60,15 +60,19 @@ impl Watcher {
         Self { oracle, topics, shown: HashMap::new() }
     }
 
-    /// Shows what came since the last look.
+    /// Shows what came since the last look, in the order of the commits.
     pub(super) fn show_new(&mut self, screen: &Screen) -> Result<()> {
+        let mut new = Vec::new();
         for (table, topic) in &self.topics {
             let events = self.oracle.read(topic)?;
             let shown = self.shown.entry(table).or_default();
-            for event in events.iter().skip(*shown).filter(|event| !event.is_tombstone()) {
-                screen.event(event.op(), table, &line(event));
-            }
-            *shown = events.len();
+            let seen = std::mem::replace(shown, events.len());
+            new.extend(events.into_iter().skip(seen).filter(|event| !event.is_tombstone()).map(|event| (*table, event)));
+        }
+        let number = |event: &Event, path: &str| event.field(path).as_i64().unwrap_or_default();
+        new.sort_by_key(|(_, event)| (number(event, "source.ts_us"), number(event, "transaction.total_order")));
+        for (table, event) in &new {
+            screen.event(event.op(), table, &line(event));
         }
         Ok(())
     }
@@ -152,10 +156,12 @@ fn text(value: &Json) -> Option<String> {
     }
 }
 
-/// The row of an event on one line: `id=7 status=paid`.
+/// The row of an event on one line, in the order of the columns: `id=7  status=paid`.
 fn line(event: &Event) -> String {
     let row = if event.op() == "d" { event.field("before") } else { event.field("after") };
-    plain(row).into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("  ")
+    let fields = row.as_object().into_iter().flatten();
+    let shown: Vec<String> = fields.filter_map(|(name, value)| Some(format!("{name}={}", text(value)?))).collect();
+    shown.join("  ")
 }
 
 #[cfg(test)]

@@ -246,3 +246,29 @@ fn a_row_of_a_hundred_megabytes() {
     let sizes: Vec<_> = changes(&lines).iter().map(|text| text.len()).collect();
     assert_eq!(sizes, [20, 100_000_019, 20]);
 }
+
+#[test]
+fn a_frozen_peer_is_noticed() {
+    let server = Server::logical();
+    server.sql("create table t (id int primary key)");
+    let mut config = server.config(&["public.*"]);
+    config.deadline = Duration::from_secs(2);
+    let (mut source, _) = started(&config, None);
+    // While the peer lives, silence on the tables is no reason to give up: it is asked, and answers.
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(5) {
+        assert!(matches!(source.next(Duration::from_millis(100)).unwrap(), Step::Idle));
+    }
+    let pid = server.sql("select active_pid from pg_replication_slots");
+    let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();
+    signal("-STOP");
+    let begin = Instant::now();
+    let error = loop {
+        match line(&mut source) {
+            Ok(_) => assert!(begin.elapsed() < Duration::from_secs(8)),
+            Err(error) => break error,
+        }
+    };
+    signal("-CONT");
+    assert!(matches!(&error, SourceError::Retry { what } if what.contains("not a byte")), "{error:?}");
+}

@@ -295,11 +295,11 @@ pub(crate) fn server_error(body: &[u8], doing: &str) -> Result<ServerError, Erro
                 b'D' => &mut error.detail,
                 b'H' => &mut error.hint,
                 _ => {
-                    reader.text()?;
+                    reader.terminated()?;
                     continue;
                 }
             };
-            reader.text()?.clone_into(field);
+            *field = String::from_utf8_lossy(reader.terminated()?).into_owned();
         }
     };
     take().map_err(Error::wire(doing))?;

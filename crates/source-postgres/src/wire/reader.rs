@@ -97,10 +97,16 @@ impl<'a> Reader<'a> {
 
     /// A text that ends with a zero byte.
     pub fn text(&mut self) -> Result<&'a str, WireError> {
+        let bytes = self.terminated()?;
+        std::str::from_utf8(bytes).map_err(|_| WireError::NotUtf8 { what: self.what })
+    }
+
+    /// The same in an encoding that nobody named: before a session begins, errors come in the server's own.
+    pub fn terminated(&mut self) -> Result<&'a [u8], WireError> {
         let end = self.rest.iter().position(|byte| *byte == 0).ok_or(WireError::Unterminated { what: self.what })?;
         let bytes = self.take(end)?;
         self.take(1)?;
-        std::str::from_utf8(bytes).map_err(|_| WireError::NotUtf8 { what: self.what })
+        Ok(bytes)
     }
 
     /// All the rest.

@@ -13,7 +13,7 @@ use testkit::Headwater;
 
 use super::bounds;
 use super::load::Load;
-use super::receipts::{Receipts, key_of_id};
+use super::receipts::{Receipt, Receipts, key_of_id};
 use super::report::{Report, milliseconds, quantile};
 use super::stand::{Stand, TABLE};
 
@@ -70,7 +70,7 @@ fn through_headwater(
     ensure!(received.len() == sent.at.len() + 1, "{} records for {} rows", received.len(), sent.at.len() + 1);
     let counts_from =
         sent.at.values().min().copied().unwrap_or_else(Instant::now) + Duration::from_secs(options.warm_up);
-    let of = |receipt: &super::receipts::Receipt| {
+    let of = |receipt: &Receipt| {
         let sent = sent.at.get(&receipt.id).filter(|sent| **sent >= counts_from)?;
         Some(receipt.at - *sent)
     };
@@ -93,40 +93,44 @@ pub(super) fn receipts_of_new_topic(stand: &Stand, topic: &str) -> Result<Receip
     Receipts::start(&stand.kafka.bootstrap(), topic)
 }
 
-/// Transactions of one event and one position, as headwater writes them, without a database or headwater.
+/// Transactions of events and one position, as headwater writes them, without a database or headwater. What is due while
+/// a transaction is being committed goes together into the next one.
 fn bare_loop(stand: &Stand, options: &Options, report: &mut Report) -> Result<()> {
     let producer = bounds::producer(&stand.kafka.bootstrap(), Some("bare"))?;
     producer.init_transactions(LIMIT)?;
-    let transaction = |id: u64| -> Result<()> {
+    let transaction = |ids: std::ops::RangeInclusive<u64>| -> Result<()> {
         producer.begin_transaction()?;
-        bounds::send(&producer, "bare_events", &(key_of_id(id), vec![7; 340]))?;
+        for id in ids {
+            bounds::send(&producer, "bare_events", &(key_of_id(id), vec![7; 340]))?;
+        }
         bounds::send(&producer, "bare_positions", &(b"bare".to_vec(), vec![7; 200]))?;
         bounds::drain(&producer)?;
         Ok(producer.commit_transaction(LIMIT)?)
     };
-    transaction(1)?;
+    transaction(0..=0)?;
     let receipts = receipts_of_new_topic(stand, "bare_events")?;
-    receipts.wait_for(LIMIT, |receipt| receipt.id == 1)?;
+    receipts.wait_for(LIMIT, |receipt| receipt.id == 0)?;
     let (begin, interval) = (Instant::now(), Duration::from_secs(1) / options.rate);
-    let mut sent = vec![begin, begin];
+    let warm_up = options.rate * u32::try_from(options.warm_up)?;
+    let last = warm_up + options.rate * u32::try_from(options.seconds)?;
+    let mut sent = 0;
     let mut worst_lateness = Duration::ZERO;
-    let whole = Duration::from_secs(options.warm_up + options.seconds);
-    while begin.elapsed() < whole {
-        let due = begin + interval * u32::try_from(sent.len() - 2)?;
+    while sent < last {
+        let due = begin + interval * (sent + 1);
         match due.checked_duration_since(Instant::now()) {
             Some(early) => std::thread::sleep(early),
             None => worst_lateness = worst_lateness.max(due.elapsed()),
         }
-        // A loop that is late is late for its reader too.
-        sent.push(due);
-        transaction(sent.len() as u64 - 1)?;
+        let all_due = u32::try_from(begin.elapsed().as_nanos() / interval.as_nanos())?.clamp(sent + 1, last);
+        transaction(u64::from(sent + 1)..=u64::from(all_due))?;
+        sent = all_due;
     }
-    let last = sent.len() as u64 - 1;
-    receipts.wait_for(CATCH_UP, |receipt| receipt.id == last)?;
-    let counts_from = begin + Duration::from_secs(options.warm_up);
-    let received = receipts.stop()?;
-    let pairs = received.iter().filter_map(|receipt| Some((receipt.at, *sent.get(usize::try_from(receipt.id).ok()?)?)));
-    let latencies: Vec<Duration> = pairs.filter(|(_, sent)| *sent >= counts_from).map(|(at, sent)| at - sent).collect();
+    receipts.wait_for(CATCH_UP, |receipt| receipt.id == u64::from(last))?;
+    let of = |receipt: &Receipt| {
+        let id = u32::try_from(receipt.id).ok().filter(|id| *id > warm_up)?;
+        Some(receipt.at.saturating_duration_since(begin + interval * id))
+    };
+    let latencies: Vec<Duration> = receipts.stop()?.iter().filter_map(of).collect();
     report.add("bare librdkafka loop", &values(&latencies, worst_lateness));
     Ok(())
 }

@@ -53,12 +53,12 @@ fn show(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The value below which the given share of the samples lies; `samples` need no order.
+/// The smallest sample that at least the given share of the samples does not exceed; `samples` need no order.
 pub(super) fn quantile(samples: &[Duration], share: f64) -> Duration {
     let mut sorted = samples.to_vec();
     sorted.sort();
-    let rank = (sorted.len() as f64 * share) as usize;
-    sorted.get(rank.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+    let rank = (sorted.len() as f64 * share).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 pub(super) fn milliseconds(duration: Duration) -> Value {
@@ -82,8 +82,8 @@ mod tests {
     #[test]
     fn quantiles_are_samples() {
         let samples: Vec<Duration> = (1..=100).rev().map(Duration::from_millis).collect();
-        assert_eq!(quantile(&samples, 0.5), Duration::from_millis(51));
-        assert_eq!(quantile(&samples, 0.99), Duration::from_millis(100));
+        assert_eq!(quantile(&samples, 0.5), Duration::from_millis(50));
+        assert_eq!(quantile(&samples, 0.99), Duration::from_millis(99));
         assert_eq!(quantile(&samples, 1.0), Duration::from_millis(100));
         assert_eq!(quantile(&[], 0.5), Duration::ZERO);
     }

@@ -67,7 +67,9 @@ impl Watcher {
             let events = self.oracle.read(topic)?;
             let shown = self.shown.entry(table).or_default();
             let seen = std::mem::replace(shown, events.len());
-            new.extend(events.into_iter().skip(seen).filter(|event| !event.is_tombstone()).map(|event| (*table, event)));
+            new.extend(
+                events.into_iter().skip(seen).filter(|event| !event.is_tombstone()).map(|event| (*table, event)),
+            );
         }
         let number = |event: &Event, path: &str| event.field(path).as_i64().unwrap_or_default();
         new.sort_by_key(|(_, event)| (number(event, "source.ts_us"), number(event, "transaction.total_order")));

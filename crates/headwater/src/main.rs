@@ -41,8 +41,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
             };
             commands::accept::run(&load(&arguments.query.settings)?.config, accepted, arguments.yes)?;
         }
-        Command::Tail(_) | Command::Doctor(_) => {
-            anyhow::bail!("this build has no engine: only `config` and `version` work");
+        Command::Tail(tail) => commands::tail::run(tail)?,
+        Command::Doctor(query) => {
+            return Ok(commands::diagnose::run(&load(&query.settings)?.config, query.output.output)?);
         }
     }
     Ok(Exit::Good)

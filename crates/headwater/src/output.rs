@@ -19,6 +19,11 @@ pub fn print_error(text: &str) {
     }
 }
 
+/// Whether a person reads standard output.
+pub fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Whether standard output shows colours: a terminal, and `NO_COLOR` is not set.
 pub fn has_colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

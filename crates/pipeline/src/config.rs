@@ -36,7 +36,7 @@ impl Default for Batch {
 }
 
 /// A transaction that is still arriving after this time is cut, so that readers of other tables are not held up by an
-/// open Kafka transaction, and the broker's transaction time-out (60 s) stays far away.
+/// open Kafka transaction; never longer than a quarter of the transaction's time-out.
 pub(crate) const LONGEST_OPEN: Duration = Duration::from_secs(5);
 
 /// How often the position is written while nothing happens in the captured tables. It bounds the write-ahead log that an

@@ -43,6 +43,9 @@ const INIT: Duration = Duration::from_secs(60);
 /// How a session ended without a failure.
 pub(crate) struct Drained;
 
+/// After how many changes inside a transaction the clock is read: rows may trickle in without ever a silence.
+const CLOCK_EVERY: u32 = 64;
+
 /// How long a transaction that cannot be finished may take to be aborted.
 const ABORT: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,8 @@ pub(crate) struct Session<'p> {
     durable: Position,
     durable_at: Instant,
     last_commit_time: Option<i64>,
+    /// Counts changes, to look at the clock now and then while a transaction arrives.
+    changes: u32,
     /// Whether anything became durable since the start: then the next failure is a fresh one.
     pub(crate) progressed: bool,
 }
@@ -126,6 +131,7 @@ impl<'p> Session<'p> {
             durable: if resume.is_some() { started.position } else { Position::new("") },
             durable_at: clock::now(),
             last_commit_time: None,
+            changes: 0,
             progressed: false,
         })
     }
@@ -176,11 +182,9 @@ impl<'p> Session<'p> {
                 self.last_commit_time = Some(change.transaction.commit_time);
                 let published = self.publisher.publish(&self.producer, &change)?;
                 self.ledger.sent(published.records, published.bytes)?;
-                Ok(if self.ledger.open_bytes() >= self.pipeline.config.batch.max_bytes {
-                    After::Batch
-                } else {
-                    After::Nothing
-                })
+                self.changes = self.changes.wrapping_add(1);
+                let full = self.ledger.open_bytes() >= self.pipeline.config.batch.max_bytes;
+                Ok(if full || self.changes.is_multiple_of(CLOCK_EVERY) { After::Batch } else { After::Nothing })
             }
             Step::Commit { more } => {
                 self.ledger.end()?;
@@ -199,10 +203,11 @@ impl<'p> Session<'p> {
         let batch = self.pipeline.config.batch;
         let full = self.ledger.open_bytes() >= batch.max_bytes;
         let old = opened.elapsed() >= batch.max_time;
-        if full && self.ledger.in_transaction() {
-            return self.close(Cut::InsideTransaction);
+        if self.ledger.in_transaction() {
+            let cut = full || opened.elapsed() >= self.longest_open();
+            return if cut { self.close(Cut::InsideTransaction) } else { Ok(()) };
         }
-        if full || (old && !self.ledger.in_transaction()) {
+        if full || old {
             return self.close(Cut::AtTransactionEnd);
         }
         Ok(())
@@ -212,7 +217,7 @@ impl<'p> Session<'p> {
     fn idle(&mut self) -> Result<(), Failure> {
         match self.opened {
             Some(opened) if self.ledger.in_transaction() => {
-                if opened.elapsed() >= LONGEST_OPEN {
+                if opened.elapsed() >= self.longest_open() {
                     self.close(Cut::InsideTransaction)
                 } else {
                     Ok(())
@@ -225,6 +230,11 @@ impl<'p> Session<'p> {
                 if due && self.source.position() != self.durable { self.close(Cut::AtTransactionEnd) } else { Ok(()) }
             }
         }
+    }
+
+    /// How long a transaction may stay open while its rows arrive slowly.
+    fn longest_open(&self) -> Duration {
+        LONGEST_OPEN.min(self.pipeline.kafka.transaction_timeout / 4)
     }
 
     /// A table has a shape that nobody has published yet. The registry may take its time, so nothing may be open.

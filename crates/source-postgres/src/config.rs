@@ -33,6 +33,9 @@ pub struct Config {
     /// How often the catalogue is asked for new tables that match `tables`.
     #[serde(default = "default_table_interval", deserialize_with = "duration")]
     pub table_interval: Duration,
+    /// The slot and the publication vanish with the connection: for looking, not for delivering.
+    #[serde(default)]
+    pub temporary: bool,
     /// How many received bytes may wait for the encoder.
     #[serde(default = "default_queue_bytes")]
     pub queue_bytes: usize,
@@ -114,6 +117,7 @@ impl Config {
             deadline: DEFAULT_DEADLINE,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             table_interval: DEFAULT_TABLE_INTERVAL,
+            temporary: false,
             queue_bytes: DEFAULT_QUEUE_BYTES,
         }
     }

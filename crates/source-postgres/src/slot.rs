@@ -87,7 +87,7 @@ impl Slot {
                     "slot {name} is lost: {why}; changes after {} cannot be read any more",
                     self.confirmed_flush.unwrap_or_default()
                 ),
-                format!("accept the gap, then: {}", sql::drop_slot(name)),
+                format!("{} then `headwater accept gap` names what is lost", sql::drop_slot(name)),
             )
         })
     }
@@ -105,7 +105,10 @@ pub(crate) fn examine(
             None => Ok(None),
             Some(place) => Err(Error::stop(
                 format!("slot {name} is gone, and with it all changes after {place}"),
-                "was it dropped, or is this another server? restore it, or accept the gap and start anew",
+                format!(
+                    "if it was dropped: {} then `headwater accept gap` says what is lost and goes on",
+                    sql::create_slot(name)
+                ),
             )),
         };
     };
@@ -119,7 +122,7 @@ pub(crate) fn examine(
                 "slot {name} is ahead of the checkpoint: changes from {} to {confirmed} cannot be read",
                 place.restart()
             ),
-            "somebody else read from it, or it was made anew; accept the gap, or restore the slot",
+            "somebody else read from it, or it was made anew; `headwater accept gap` says what is lost and goes on",
         )),
         _ => Ok(Some(slot)),
     }
@@ -154,9 +157,10 @@ pub(crate) fn take_over(control: &mut Connection, name: &str) -> Result<(), Erro
 }
 
 /// Makes the slot; answers where it begins. Waits for transactions that are running now, as the server does.
-pub(crate) fn create(replication: &mut Connection, name: &str) -> Result<Lsn, Error> {
+pub(crate) fn create(replication: &mut Connection, name: &str, temporary: bool) -> Result<Lsn, Error> {
     let doing = format!("making slot {name}");
-    let command = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput NOEXPORT_SNAPSHOT", sql::identifier(name));
+    let kind = if temporary { "TEMPORARY LOGICAL" } else { "LOGICAL" };
+    let command = format!("CREATE_REPLICATION_SLOT {} {kind} pgoutput NOEXPORT_SNAPSHOT", sql::identifier(name));
     let rows = replication.query(&doing, &command).map_err(|error| match error {
         Error::Retry(_) => Error::Retry(format!(
             "{doing}: the server waits for transactions that are running now; see pg_stat_activity.backend_xid"

@@ -60,7 +60,7 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
             let slot = slot::examine(again, &config.slot, &server.database, place.as_ref())?.unwrap_or(slot);
             slot.confirmed_flush.unwrap_or_default()
         }
-        None => slot::create(&mut replication, &config.slot)?,
+        None => slot::create(&mut replication, &config.slot, config.temporary)?,
     };
     let place = place.unwrap_or(Place::At(remembered));
     let command = format!(
@@ -111,7 +111,7 @@ fn check_continuity(replication: &mut Connection, system: &System, identity: &st
                 "this is another server: its system identifier is {}, the checkpoint's is {identifier}",
                 system.identifier
             ),
-            "connect to the right server, or accept the new identity",
+            "connect to the right server; if the change is meant, `headwater accept identity` says what is lost and goes on",
         ));
     }
     if place.reach() > system.wal_end {
@@ -133,7 +133,8 @@ fn check_continuity(replication: &mut Connection, system: &System, identity: &st
 }
 
 fn check_fork(history: &[(u32, Lsn)], timeline: u32, now: u32, place: &Place) -> Result<(), Error> {
-    let help = "the server went another way after a failover; accept the gap once the topics are reconciled";
+    let help =
+        "the server went another way after a failover; `headwater accept gap` goes on once the topics are reconciled";
     match history.iter().find(|(number, _)| *number == timeline) {
         Some((_, fork)) if place.reach() <= *fork => Ok(()),
         Some((_, fork)) => Err(Error::stop(

@@ -43,6 +43,7 @@ use crate::queue::{Popped, Queue};
 use crate::reader::{POSTGRES_EPOCH, Pace, StreamReader};
 use crate::relation::{self, Shape};
 use crate::row::{Image, SourceRow, source_columns};
+use crate::sql;
 use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
@@ -508,7 +509,7 @@ fn not_met(cut: &Cut, what: &str) -> Error {
             "the checkpoint lies inside a transaction ({}), and that change was not met: {what}",
             Place::Inside(*cut)
         ),
-        "was the publication changed, or is this another server? accept the gap to go on behind the transaction",
+        "was the publication changed, or is this another server? `headwater accept gap` goes on from the slot's position",
     )
 }
 
@@ -550,6 +551,12 @@ impl Source for PostgresSource {
 
     fn close(&mut self) -> Result<(), SourceError> {
         self.running = None;
+        if self.config.temporary {
+            let mut control = start::open_control(&self.config)?;
+            let drop = format!("DROP PUBLICATION IF EXISTS {}", sql::identifier(&self.config.publication));
+            control.query("dropping the temporary publication", &drop)?;
+            control.close();
+        }
         Ok(())
     }
 }

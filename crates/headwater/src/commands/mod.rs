@@ -3,6 +3,8 @@
 pub mod accept;
 pub mod checkpoint;
 pub mod config;
+pub mod diagnose;
 pub mod doctor;
 pub mod run;
+pub mod tail;
 pub mod version;

@@ -186,7 +186,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "kafka.transaction_timeout",
-        seconds(10, 900),
+        seconds(3, 900),
         Absent::Value("60s"),
         "After this time the broker aborts a transaction that its producer left open. The broker's \
          `transaction.max.timeout.ms` must not be smaller.",

@@ -1,0 +1,139 @@
+//! `headwater doctor`: asks database, Kafka and registry whether they are fit. Changes nothing.
+
+use std::time::{Duration, Instant};
+
+use change::{Finding, Severity};
+
+use crate::assemble;
+use crate::cli::Output;
+use crate::commands::doctor::{self, Group};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// How long the registry may take to answer at all.
+const REGISTRY: Duration = Duration::from_secs(5);
+
+/// Looks at everything, whatever the first findings are.
+pub fn run(config: &Config, format: Output) -> Result<Exit, Failure> {
+    let (source, tables) = look_at_source(config);
+    let groups = [
+        Group { title: "source".to_owned(), findings: source },
+        Group { title: "kafka".to_owned(), findings: look_at_kafka(config, &tables) },
+        Group { title: "registry".to_owned(), findings: look_at_registry(config)? },
+    ];
+    Ok(doctor::present(&groups, format))
+}
+
+/// The findings, and the topics' names as far as the findings name tables.
+fn look_at_source(config: &Config) -> (Vec<Finding>, Vec<String>) {
+    let findings = match source_postgres::check(&assemble::source(config)) {
+        Ok(findings) => findings,
+        Err(error) => {
+            let help = match &error {
+                change::SourceError::Stop { help, .. } => Some(help.clone()),
+                change::SourceError::Retry { .. } => {
+                    Some("check host and port in source.url, and whether the server runs".to_owned())
+                }
+            };
+            vec![finding(Severity::Problem, "server", error.to_string(), help)]
+        }
+    };
+    let topics = findings
+        .iter()
+        .filter_map(|finding| finding.subject.strip_prefix("table ")?.split_once('.'))
+        .filter_map(|(schema, table)| event_avro::topic(&config.kafka.topic_prefix, schema, table).ok())
+        .collect();
+    (findings, topics)
+}
+
+fn look_at_kafka(config: &Config, topics: &[String]) -> Vec<Finding> {
+    let kafka = assemble::kafka(config);
+    let brokers = &config.kafka.brokers;
+    let admin = match sink_kafka::Admin::connect(&kafka) {
+        Ok(admin) => admin,
+        Err(error) => return vec![finding(Severity::Problem, "client", error.to_string(), None)],
+    };
+    let mut findings = match admin.brokers() {
+        Ok(count) => vec![finding(Severity::Good, "brokers", format!("{count} answer at {brokers}"), None)],
+        Err(error) => {
+            let help = Some("check kafka.brokers, and the security settings under [kafka.properties]".to_owned());
+            return vec![finding(Severity::Problem, "brokers", error.to_string(), help)];
+        }
+    };
+    findings.push(look_at_checkpoint_topic(config, &kafka, &admin));
+    for topic in topics {
+        findings.push(look_at_topic(&kafka, &admin, topic));
+    }
+    findings
+}
+
+fn look_at_checkpoint_topic(config: &Config, kafka: &sink_kafka::Config, admin: &sink_kafka::Admin) -> Finding {
+    let topic = &config.kafka.checkpoint_topic;
+    let subject = format!("topic {topic}");
+    let spec = sink_kafka::TopicSpec::checkpoint(topic.as_str(), kafka.topics.replication_factor);
+    match admin.partitions(topic) {
+        Err(error) => finding(Severity::Problem, &subject, error.to_string(), None),
+        Ok(None) => {
+            let help = Some(spec.command(&config.kafka.brokers));
+            finding(Severity::Good, &subject, "does not exist yet; headwater makes it if it may".to_owned(), help)
+        }
+        Ok(Some(_)) => match admin.ensure_checkpoint(&spec) {
+            Ok(_) => finding(Severity::Good, &subject, "one partition, compacted".to_owned(), None),
+            Err(error) => finding(Severity::Problem, &subject, error.to_string(), None),
+        },
+    }
+}
+
+fn look_at_topic(kafka: &sink_kafka::Config, admin: &sink_kafka::Admin, topic: &str) -> Finding {
+    let subject = format!("topic {topic}");
+    let state = match admin.state(topic) {
+        Err(error) => return finding(Severity::Problem, &subject, error.to_string(), None),
+        Ok(None) => {
+            let spec = sink_kafka::TopicSpec::events(topic, &kafka.topics);
+            let what = "does not exist yet; headwater makes it if it may".to_owned();
+            return finding(Severity::Good, &subject, what, Some(spec.command(&kafka.brokers)));
+        }
+        Ok(Some(state)) => state,
+    };
+    let settings = match admin.describe_config(topic) {
+        Err(error) => return finding(Severity::Problem, &subject, error.to_string(), None),
+        Ok(settings) => settings,
+    };
+    let limit = settings.get("max.message.bytes").and_then(|value| value.parse::<usize>().ok());
+    if limit.is_some_and(|limit| limit < kafka.message_max_bytes()) {
+        let what = format!("takes records of up to {} bytes, the client sends more", limit.unwrap_or(0));
+        let help = format!(
+            "kafka-configs --bootstrap-server {} --alter --topic {topic} --add-config max.message.bytes={}",
+            kafka.brokers,
+            kafka.message_max_bytes()
+        );
+        return finding(Severity::Warning, &subject, what, Some(help));
+    }
+    let what = format!("{} partitions, {} replicas", state.partitions, state.replication_factor);
+    finding(Severity::Good, &subject, what, None)
+}
+
+fn look_at_registry(config: &Config) -> Result<Vec<Finding>, Failure> {
+    let registry = schema_registry::Registry::new(assemble::registry(config)?)
+        .map_err(|error| Failure::configuration(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unexpected(format!("cannot start the runtime: {error}")))?;
+    let until = Instant::now().checked_add(REGISTRY);
+    let found = match runtime.block_on(registry.global_level(until)) {
+        Ok(level) => {
+            finding(Severity::Good, "registry", format!("{} answers; its level is {level:?}", registry.url()), None)
+        }
+        Err(error) => {
+            let help = Some("check registry.url, its path and the login".to_owned());
+            finding(Severity::Problem, "registry", error.to_string(), help)
+        }
+    };
+    Ok(vec![found])
+}
+
+fn finding(severity: Severity, subject: &str, what: String, help: Option<String>) -> Finding {
+    Finding { severity, subject: subject.to_owned(), what, help }
+}

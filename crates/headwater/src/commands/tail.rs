@@ -1,0 +1,98 @@
+//! `headwater tail`: the changes of a database on this terminal. Needs a database and nothing else.
+//!
+//! With a temporary slot, nothing stays behind and nothing is repeated. With a slot of one's own the server remembers
+//! what was printed: the position is confirmed after each transaction, so a killed `tail` prints its last one again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use change::{Source, SourceInfo, Step};
+use event_avro::render::{render_json, render_line};
+use source_postgres::PostgresSource;
+
+use crate::cli::{Tail, TailOutput};
+use crate::failure::Failure;
+use crate::output;
+
+/// How often the wish to stop is looked at.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Prints changes until Ctrl-C.
+pub fn run(arguments: &Tail) -> Result<(), Failure> {
+    let temporary = arguments.slot == "temporary";
+    let slot = if temporary {
+        format!("headwater_tail_{}_{:08x}", std::process::id(), fastrand::u32(..))
+    } else {
+        arguments.slot.clone()
+    };
+    let publication = if temporary { slot.clone() } else { arguments.slot.clone() };
+    let mut config = source_postgres::Config::new(
+        arguments.url.as_str(),
+        arguments.tables.iter().cloned(),
+        slot.as_str(),
+        publication.as_str(),
+    );
+    config.temporary = temporary;
+    let mut source = PostgresSource::new(config)?;
+    let stop = watch_signals()?;
+    let started = source.start(None)?;
+    let names: Vec<String> = started.tables.iter().map(|table| table.name.to_string()).collect();
+    output::print_error(&format!("tailing {} from {}; Ctrl-C ends", names.join(", "), started.position));
+    let printed = print_changes(&mut source, &started.info, arguments.output, &stop);
+    // The temporary publication goes even when printing failed; the first failure is the one to tell.
+    let closed = source.close();
+    printed?;
+    Ok(closed?)
+}
+
+fn print_changes(
+    source: &mut dyn Source,
+    info: &SourceInfo,
+    format: TailOutput,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
+    let pretty = format == TailOutput::Pretty && output::is_terminal();
+    let colours = output::has_colours();
+    let invalid = |error: change::ValueError| Failure::stop(error.to_string(), "leave the table out with --tables");
+    while !stop.load(Ordering::Relaxed) {
+        match source.next(PATIENCE)? {
+            Step::Change(change) => {
+                let line = if pretty { render_line(&change, colours) } else { render_json(&change, info) };
+                output::print(&format!("{}\n", line.map_err(invalid)?));
+            }
+            Step::Commit { .. } => {
+                let position = source.position();
+                source.confirm(&position)?;
+            }
+            Step::Idle | Step::Begin(_) | Step::Table(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A flag that Ctrl-C and SIGTERM raise.
+fn watch_signals() -> Result<Arc<AtomicBool>, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let unexpected = |error: std::io::Error| Failure::unexpected(format!("cannot listen for signals: {error}"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unexpected)?;
+    let (mut terminate, mut interrupt) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate()).map_err(unexpected)?, signal(SignalKind::interrupt()).map_err(unexpected)?)
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            });
+            raised.store(true, Ordering::Relaxed);
+        })
+        .map_err(unexpected)?;
+    Ok(stop)
+}

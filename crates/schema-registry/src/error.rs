@@ -20,7 +20,7 @@ pub enum ConfigError {
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     #[error(
-        "the registry at {url} refuses us ({status}): check registry.user, registry.password or registry.token, and the rights on {what}"
+        "the registry at {url} refuses us ({status}): check registry.username, registry.password or registry.token, and the rights on {what}"
     )]
     Unauthorized { url: String, status: u16, what: String },
     #[error("the registry at {url} was not reached for {what} in {attempts} attempts over {over:?}: {reason}")]

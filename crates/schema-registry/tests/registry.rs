@@ -94,8 +94,8 @@ async fn answers_that_no_repetition_mends_are_told_apart() {
     for (response, text) in [
         (error(422, 42201, "bad avro"), "does not accept the schema: bad avro"),
         (error(422, 42205, "read only"), "set its mode to READWRITE"),
-        (error(401, 401, "no"), "check registry.user"),
-        (error(403, 40301, "no"), "check registry.user"),
+        (error(401, 401, "no"), "check registry.username"),
+        (error(403, 40301, "no"), "check registry.username"),
         (ResponseTemplate::new(404).set_body_string("<html>"), "check the path in registry.url"),
         (ResponseTemplate::new(302), "check the path in registry.url"),
         (ResponseTemplate::new(200).set_body_string("{}"), "cannot be read"),

@@ -90,6 +90,17 @@ struct Known {
     /// Changes in the transaction that `serial` names.
     order: u64,
     serial: u64,
+    /// Its shape was returned. A partition's shape is sent too, but its rows come under the root: it is never returned.
+    announced: bool,
+}
+
+/// A row whose table's shape is returned before it; its images are in `old` and `new`.
+struct Waiting {
+    relation: u32,
+    kind: Kind,
+    old: Option<Old>,
+    lsn: Lsn,
+    base: usize,
 }
 
 /// What a message came to; the step is built from it when nothing is borrowed any more.
@@ -120,6 +131,7 @@ struct Running {
     /// Tables of a `TRUNCATE` that were not returned yet, and its WAL position.
     truncated: Vec<u32>,
     truncated_at: Lsn,
+    waiting: Option<Waiting>,
     in_flight: Option<InFlight>,
     serial: u64,
     /// Everything up to here was returned.
@@ -172,6 +184,7 @@ impl Running {
             relations: HashMap::new(),
             truncated: Vec::new(),
             truncated_at: Lsn(0),
+            waiting: None,
             in_flight: None,
             serial: 0,
             position: from,
@@ -252,7 +265,10 @@ impl Running {
                 self.source.origin = Some((name.to_owned(), origin));
                 Ok(Event::Nothing)
             }
-            Message::Relation(relation) => self.learn(&relation),
+            Message::Relation(relation) => {
+                self.learn(&relation)?;
+                Ok(Event::Nothing)
+            }
             Message::Type | Message::Logical { .. } => Ok(Event::Nothing),
         }
     }
@@ -338,7 +354,18 @@ impl Running {
         }
     }
 
+    /// Whether the shape of a relation has to be returned before its next change. The change is not counted yet, so that
+    /// the position between the two is still before it.
+    fn announce(&mut self, relation: u32) -> bool {
+        let Some(known) = self.relations.get_mut(&relation) else { return false };
+        known.shape.captured && !std::mem::replace(&mut known.announced, true)
+    }
+
     fn row(&mut self, relation: u32, kind: Kind, old: Option<Old>, lsn: Lsn, base: usize) -> Result<Event, Error> {
+        if self.announce(relation) {
+            self.waiting = Some(Waiting { relation, kind, old, lsn, base });
+            return Ok(Event::Table(relation));
+        }
         if !self.count(relation, lsn)? {
             return Ok(Event::Nothing);
         }
@@ -388,7 +415,7 @@ impl Running {
     }
 
     /// A relation message: the shape of the rows to come.
-    fn learn(&mut self, relation: &pgoutput::Relation) -> Result<Event, Error> {
+    fn learn(&mut self, relation: &pgoutput::Relation) -> Result<(), Error> {
         let name = TableName::new(&relation.schema, &relation.table);
         let captured = self.patterns.matches(&name);
         let table = if captured {
@@ -399,12 +426,12 @@ impl Running {
         let before = self.relations.get(&relation.oid);
         let differs = before.is_none_or(|known| *known.shape.table != table || known.shape.captured != captured);
         if !differs {
-            return Ok(Event::Nothing);
+            return Ok(());
         }
         let (order, serial) = before.map_or((0, 0), |known| (known.order, known.serial));
         let shape = Shape { table: Arc::new(table), captured };
-        self.relations.insert(relation.oid, Known { shape, order, serial });
-        Ok(if captured { Event::Table(relation.oid) } else { Event::Nothing })
+        self.relations.insert(relation.oid, Known { shape, order, serial, announced: false });
+        Ok(())
     }
 
     /// Asks the catalogue, once more on a new connection if the old one is gone.
@@ -439,7 +466,17 @@ impl Running {
     fn event(&mut self, wait: Duration) -> Result<Option<Event>, Error> {
         let mut until = None;
         loop {
+            if let Some(Waiting { relation, kind, old, lsn, base }) = self.waiting.take() {
+                match self.row(relation, kind, old, lsn, base)? {
+                    Event::Nothing => {}
+                    event => return Ok(Some(event)),
+                }
+            }
             while let Some(relation) = self.truncated.pop() {
+                if self.announce(relation) {
+                    self.truncated.push(relation);
+                    return Ok(Some(Event::Table(relation)));
+                }
                 if self.count(relation, self.truncated_at)? {
                     self.source.lsn = self.truncated_at;
                     return Ok(Some(Event::Row(relation, Kind::Truncate, None)));

@@ -5,11 +5,18 @@
 
 mod support;
 
+mod bad_input;
+mod consuming;
 mod delivery;
 mod faults_kafka;
-
+mod faults_network;
 mod faults_postgres;
-
+mod faults_registry;
+mod fencing;
+mod idle;
+mod large;
 mod ordering;
 mod resume;
 mod road;
+mod secrets;
+mod tables;

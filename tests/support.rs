@@ -12,36 +12,36 @@ use serde_json::Value as Json;
 use testkit::{Database, Event, Headwater, Oracle, eventually, shared};
 
 /// The connector under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
 
 /// How long anything may take on a machine that is busy with other tests.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a pipeline's neighbours are.
 #[derive(Clone, Debug)]
-pub struct Neighbours {
-    pub brokers: String,
-    pub registry: String,
+pub(crate) struct Neighbours {
+    pub(crate) brokers: String,
+    pub(crate) registry: String,
     /// The source's URL.
-    pub url: String,
+    pub(crate) url: String,
 }
 
 /// One database with one pipeline.
-pub struct Scene {
-    pub database: Database,
+pub(crate) struct Scene {
+    pub(crate) database: Database,
     /// Name of the pipeline, and the prefix of its topics.
-    pub name: String,
-    pub neighbours: Neighbours,
+    pub(crate) name: String,
+    pub(crate) neighbours: Neighbours,
     /// Lines for `[source]`, `[kafka]`, and further sections.
-    pub source: String,
-    pub kafka: String,
-    pub more: String,
-    pub tables: Vec<String>,
+    pub(crate) source: String,
+    pub(crate) kafka: String,
+    pub(crate) more: String,
+    pub(crate) tables: Vec<String>,
 }
 
 impl Scene {
     /// On the shared servers, with these statements run first.
-    pub fn new(label: &str, sql: &str) -> Result<Self> {
+    pub(crate) fn new(label: &str, sql: &str) -> Result<Self> {
         let servers = shared::all();
         let database = servers.postgres.create_database()?;
         let neighbours =
@@ -50,7 +50,7 @@ impl Scene {
     }
 
     /// On servers of the test's own.
-    pub fn with(label: &str, sql: &str, database: Database, neighbours: Neighbours) -> Result<Self> {
+    pub(crate) fn with(label: &str, sql: &str, database: Database, neighbours: Neighbours) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{label}_{}_{number}", std::process::id());
@@ -67,7 +67,7 @@ impl Scene {
     }
 
     /// The configuration file.
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         let Self { name, neighbours: Neighbours { brokers, registry, url }, source, kafka, more, tables, .. } = self;
         format!(
             "name = \"{name}\"\n\n[source]\nurl = \"{url}\"\ntables = {tables:?}\n{source}\n\n[kafka]\n\
@@ -77,39 +77,39 @@ impl Scene {
     }
 
     /// Starts the connector without waiting for it.
-    pub fn launch(&self) -> Result<Headwater> {
+    pub(crate) fn launch(&self) -> Result<Headwater> {
         Headwater::start(BINARY, &self.config())
     }
 
     /// Starts the connector and waits until it streams.
-    pub fn start(&self) -> Result<Headwater> {
+    pub(crate) fn start(&self) -> Result<Headwater> {
         let headwater = self.launch()?;
         headwater.wait_ready(PATIENCE).with_context(|| headwater.output())?;
         Ok(headwater)
     }
 
-    pub fn topic(&self, table: &str) -> String {
+    pub(crate) fn topic(&self, table: &str) -> String {
         format!("{}.public.{table}", self.name)
     }
 
-    pub fn oracle(&self) -> Oracle {
+    pub(crate) fn oracle(&self) -> Oracle {
         Oracle::at(&self.neighbours.brokers, &self.neighbours.registry)
     }
 
     /// Waits for so many committed records.
-    pub fn events(&self, table: &str, count: usize) -> Result<Vec<Event>> {
+    pub(crate) fn events(&self, table: &str, count: usize) -> Result<Vec<Event>> {
         self.oracle().wait_for_count(&self.topic(table), count, PATIENCE)
     }
 
     /// Makes a table whose every change is counted in `journal`, which is not captured: the judge of [`Scene::judge`].
-    pub fn journaled(label: &str) -> Result<Self> {
+    pub(crate) fn journaled(label: &str) -> Result<Self> {
         let mut scene = Self::new(label, JOURNALED)?;
         scene.tables = vec!["public.items".to_owned()];
         Ok(scene)
     }
 
     /// Compares the topic of `items` with the journal and the table: every change once, in order, nothing else.
-    pub fn judge(&self) -> Result<()> {
+    pub(crate) fn judge(&self) -> Result<()> {
         let expected: usize = self.database.value("select coalesce(sum(changes), 0) from journal")?.parse()?;
         let count = |events: &[Event]| events.iter().filter(|event| !event.is_tombstone()).count();
         let events = self
@@ -177,14 +177,14 @@ fn judge_order(events: &[Event]) -> Result<()> {
 }
 
 /// Writes random journaled transactions until it is told to stop.
-pub struct Writer {
+pub(crate) struct Writer {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<u64>>>,
 }
 
 impl Writer {
     /// `seed` decides everything but the timing. `pause` is the time between two transactions.
-    pub fn start(database: &Database, seed: u64, pause: Duration) -> Result<Self> {
+    pub(crate) fn start(database: &Database, seed: u64, pause: Duration) -> Result<Self> {
         let client = Arc::new(database.connect_sync()?);
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
@@ -204,7 +204,7 @@ impl Writer {
     }
 
     /// Stops after the transaction under way; gives how many there were.
-    pub fn finish(mut self) -> Result<u64> {
+    pub(crate) fn finish(mut self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
         let Some(thread) = self.thread.take() else { bail!("already finished") };
         thread.join().map_err(|_| anyhow::anyhow!("the writer panicked"))?
@@ -218,7 +218,7 @@ impl Drop for Writer {
 }
 
 /// One transaction of one to twelve statements; some roll back.
-pub fn random_transaction(random: &mut fastrand::Rng) -> String {
+pub(crate) fn random_transaction(random: &mut fastrand::Rng) -> String {
     let mut sql = String::from("begin; create temporary table counted (n bigint) on commit drop;");
     for _ in 0..random.usize(1..12) {
         let id = random.u32(0..60);
@@ -240,7 +240,7 @@ pub fn random_transaction(random: &mut fastrand::Rng) -> String {
 }
 
 /// Writes `count` journaled rows with ids from `first`, in one transaction.
-pub fn insert_journaled(database: &Database, first: u64, count: u64) -> Result<()> {
+pub(crate) fn insert_journaled(database: &Database, first: u64, count: u64) -> Result<()> {
     database.execute(&format!(
         "begin; insert into items select i, 1, 'row ' || i from generate_series({first}, {}) i;
          insert into journal values (pg_current_xact_id()::text::bigint, {count}); commit",
@@ -249,7 +249,8 @@ pub fn insert_journaled(database: &Database, first: u64, count: u64) -> Result<(
 }
 
 /// The seed of a random test: from `HEADWATER_SEED`, or a new one; printed, so that a failure can be repeated.
-pub fn seed(test: &str) -> u64 {
+#[expect(clippy::print_stdout, reason = "a test's output is read when it fails")]
+pub(crate) fn seed(test: &str) -> u64 {
     let seed = std::env::var("HEADWATER_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("{test}: HEADWATER_SEED={seed}");
@@ -257,7 +258,7 @@ pub fn seed(test: &str) -> u64 {
 }
 
 /// Waits until the status says so.
-pub fn wait_status(headwater: &Headwater, what: &str, look: impl Fn(&Json) -> bool) -> Result<Json> {
+pub(crate) fn wait_status(headwater: &Headwater, what: &str, look: impl Fn(&Json) -> bool) -> Result<Json> {
     eventually(PATIENCE, what, || match headwater.status() {
         Ok(status) if look(&status) => Ok(status),
         Ok(status) => Err(format!("{status}\n{}", headwater.output())),
@@ -266,12 +267,12 @@ pub fn wait_status(headwater: &Headwater, what: &str, look: impl Fn(&Json) -> bo
 }
 
 /// Runs the binary with arguments to its end; gives exit code and all output.
-pub fn command(arguments: &[&str]) -> Result<(i32, String)> {
+pub(crate) fn command(arguments: &[&str]) -> Result<(i32, String)> {
     command_in(Path::new("."), arguments)
 }
 
 /// The same in a folder.
-pub fn command_in(folder: &Path, arguments: &[&str]) -> Result<(i32, String)> {
+pub(crate) fn command_in(folder: &Path, arguments: &[&str]) -> Result<(i32, String)> {
     let output = std::process::Command::new(BINARY).args(arguments).current_dir(folder).output()?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));

@@ -17,6 +17,11 @@ pub(crate) fn part(name: &str, setup: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The Python that has what the examples need.
+pub fn python() -> Result<PathBuf> {
+    Ok(part("python", "python")?.join("bin/python3"))
+}
+
 /// `path`, made by `make` if it is not there. Processes that come at the same time wait for the first; what a killed one
 /// left half done is made anew, since only a rename puts the finished thing in its place.
 pub(crate) fn made_once(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {

@@ -23,6 +23,7 @@ pub mod proxy;
 pub mod registry;
 pub mod shared;
 
+pub use cache::python;
 pub use database::{Database, TextRow};
 pub use eventually::eventually;
 pub use headwater::Headwater;

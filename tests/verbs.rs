@@ -1,0 +1,65 @@
+//! The verbs beside `run`: `tail` needs only a database, `doctor` says what mends.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value as Json;
+use testkit::eventually;
+
+use crate::support::{BINARY, PATIENCE, Scene, command, insert_journaled};
+
+#[test]
+fn tail_prints_json_lines_into_a_pipe_and_leaves_nothing_behind() -> Result<()> {
+    let scene = Scene::journaled("tail")?;
+    let mut tail = Command::new(BINARY)
+        .args(["tail", &scene.database.url(), "--tables", "public.items"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mine = format!("from pg_replication_slots where database = '{}'", scene.database.name);
+    eventually(PATIENCE, "the slot of tail", || match scene.database.value(&format!("select count(*) {mine} and active"))? {
+        count if count == "1" => Ok(()),
+        count => anyhow::bail!("{count} slots"),
+    })?;
+    insert_journaled(&scene.database, 1, 2)?;
+    let lines = BufReader::new(tail.stdout.take().context("no output")?).lines().take(2);
+    let events: Vec<Json> = lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect::<Result<_>>()?;
+    assert_eq!(events[1]["op"], "c");
+    assert_eq!(events[1]["after"]["note"], "row 2");
+    let stopped = Command::new("kill").arg("-TERM").arg(tail.id().to_string()).status()?;
+    ensure!(stopped.success());
+    ensure!(tail.wait()?.success(), "tail ends with 0");
+    assert_eq!(scene.database.value(&format!("select count(*) {mine}"))?, "0", "no slot is left");
+    assert_eq!(scene.database.value("select count(*) from pg_publication")?, "0", "no publication is left");
+    Ok(())
+}
+
+#[test]
+fn doctor_finds_nothing_wrong_where_headwater_runs() -> Result<()> {
+    let scene = Scene::journaled("fit")?;
+    let headwater = scene.start()?;
+    let config = headwater.config().display().to_string();
+    let (code, report) = command(&["doctor", "-c", &config, "--output", "json"])?;
+    assert_eq!(code, 0, "{report}");
+    for word in ["wal_level", "public.items", "brokers", "registry"] {
+        ensure!(report.contains(word), "{word} is missing in {report}");
+    }
+    Ok(())
+}
+
+#[test]
+fn doctor_names_what_mends() -> Result<()> {
+    let mut scene = Scene::new("unfit", "create table bare (note text); create table good (id int primary key)")?;
+    let headwater = scene.launch()?;
+    assert_eq!(headwater.wait_exit(PATIENCE)?, 3, "{}", headwater.output());
+    scene.neighbours.registry = "http://127.0.0.1:1/".to_owned();
+    let path = headwater.config().with_extension("unfit.toml");
+    std::fs::write(&path, scene.config())?;
+    let (code, report) = command(&["doctor", "-c", &path.display().to_string()])?;
+    assert_eq!(code, 5, "{report}");
+    for word in ["public.bare", "REPLICA IDENTITY", "registry"] {
+        ensure!(report.contains(word), "{word} is missing in {report}");
+    }
+    Ok(())
+}

@@ -45,8 +45,8 @@ fn big_transaction_bounded_memory() -> Result<()> {
     let last = &scene.events("finish", 1)?[0];
     assert_eq!(last.field("transaction.total_order").as_u64(), Some(rows + 1));
     let topic = scene.topic("big");
-    assert_eq!(scene.oracle().count(&topic)? as u64, rows);
-    each_once(&topic, rows)?;
+    assert_eq!(scene.oracle().count(&topic)? as u64, rows, "{}", headwater.output());
+    each_once(&topic, rows).with_context(|| headwater.output())?;
     ensure!(peak <= MOST, "{peak} bytes were resident, {MOST} are promised");
     assert_eq!(headwater.terminate(PATIENCE)?, 0);
     Ok(())
@@ -68,8 +68,10 @@ fn each_once(topic: &str, rows: u64) -> Result<()> {
     consumer.assign(&assignment)?;
     let mut seen = vec![false; usize::try_from(rows)?];
     for count in 0..rows {
-        let message =
-            consumer.poll(PATIENCE).with_context(|| format!("only {count} of {rows} records are there"))??;
+        // a poll may come back early with nothing
+        let message = eventually(PATIENCE, "a record", || {
+            consumer.poll(Duration::from_secs(1)).with_context(|| format!("{count} of {rows} records"))
+        })??;
         let id = number(message.key().context("a record without a key")?)?;
         let place = usize::try_from(id)?.checked_sub(1).and_then(|at| seen.get_mut(at));
         let place = place.with_context(|| format!("a row {id} that nobody wrote"))?;

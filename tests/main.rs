@@ -20,3 +20,4 @@ mod resume;
 mod road;
 mod secrets;
 mod tables;
+mod verbs;

@@ -18,9 +18,11 @@ fn tail_prints_json_lines_into_a_pipe_and_leaves_nothing_behind() -> Result<()> 
         .stderr(Stdio::null())
         .spawn()?;
     let mine = format!("from pg_replication_slots where database = '{}'", scene.database.name);
-    eventually(PATIENCE, "the slot of tail", || match scene.database.value(&format!("select count(*) {mine} and active"))? {
-        count if count == "1" => Ok(()),
-        count => anyhow::bail!("{count} slots"),
+    eventually(PATIENCE, "the slot of tail", || {
+        match scene.database.value(&format!("select count(*) {mine} and active"))? {
+            count if count == "1" => Ok(()),
+            count => anyhow::bail!("{count} slots"),
+        }
     })?;
     insert_journaled(&scene.database, 1, 2)?;
     let lines = BufReader::new(tail.stdout.take().context("no output")?).lines().take(2);

@@ -13,7 +13,8 @@ use schema_registry::{Part, RegisterError};
 use sink_kafka::{Admin, Producer, TopicSpec};
 
 use crate::error::{Failure, Leg};
-use crate::monitor::TableProgress;
+use crate::monitor::{Monitor, State, TableProgress};
+use crate::run::Pipeline;
 use crate::{Config, Shutdown, clock};
 
 /// One table in one shape, ready to be published.
@@ -40,6 +41,7 @@ pub(crate) struct Publisher {
     registry: Arc<schema_registry::Registry>,
     runtime: tokio::runtime::Handle,
     shutdown: Shutdown,
+    monitor: Monitor,
     info: SourceInfo,
     outlets: Vec<Outlet>,
     by_name: HashMap<TableName, usize>,
@@ -49,22 +51,15 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(
-        config: &Config,
-        kafka: &Arc<sink_kafka::Config>,
-        admin: Admin,
-        registry: &Arc<schema_registry::Registry>,
-        runtime: &tokio::runtime::Handle,
-        shutdown: &Shutdown,
-        info: SourceInfo,
-    ) -> Self {
+    pub(crate) fn new(pipeline: &Pipeline, admin: Admin, info: SourceInfo) -> Self {
         Self {
-            config: config.clone(),
-            kafka: Arc::clone(kafka),
+            config: pipeline.config.clone(),
+            kafka: Arc::clone(&pipeline.kafka),
             admin,
-            registry: Arc::clone(registry),
-            runtime: runtime.clone(),
-            shutdown: shutdown.clone(),
+            registry: Arc::clone(&pipeline.registry),
+            runtime: pipeline.runtime.clone(),
+            shutdown: pipeline.shutdown.clone(),
+            monitor: pipeline.monitor.clone(),
             info,
             outlets: Vec::new(),
             by_name: HashMap::new(),
@@ -118,9 +113,18 @@ impl Publisher {
     fn register(&self, subject: &str, schema: &str, table: &Table) -> Result<[u8; 5], Failure> {
         let until = clock::now().checked_add(REGISTRY_PATIENCE);
         let id = self.runtime.block_on(async {
+            let mut answer = std::pin::pin!(self.registry.register(subject, schema, until));
+            tokio::select! {
+                () = self.shutdown.asked() => return None,
+                answer = &mut answer => return Some(answer),
+                () = tokio::time::sleep(REGISTRY_SILENCE) => {}
+            }
+            let what = format!("no answer about {subject} for {} s; still asking", REGISTRY_SILENCE.as_secs());
+            tracing::warn!(leg = %Leg::Registry, "{what}");
+            self.monitor.enter(State::Retrying, Some(format!("{}: {what}", Leg::Registry)), None);
             tokio::select! {
                 () = self.shutdown.asked() => None,
-                answer = self.registry.register(subject, schema, until) => Some(answer),
+                answer = answer => Some(answer),
             }
         });
         match id {
@@ -230,3 +234,6 @@ const NO_HEADER: [u8; 5] = [0; 5];
 
 /// How long one schema is tried before the session ends and the next one begins: long enough for a registry's restart.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// After this time the status says what is waited for.
+const REGISTRY_SILENCE: Duration = Duration::from_secs(2);

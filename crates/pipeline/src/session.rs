@@ -105,15 +105,7 @@ impl<'p> Session<'p> {
             progress.server_identity.clone_from(&started.info.server_identity);
             progress.durable_position = Some(started.position.to_string());
         });
-        let mut publisher = Publisher::new(
-            config,
-            &pipeline.kafka,
-            admin,
-            &pipeline.registry,
-            &pipeline.runtime,
-            &pipeline.shutdown,
-            started.info,
-        );
+        let mut publisher = Publisher::new(pipeline, admin, started.info);
         for table in &started.tables {
             publisher.prepare(table)?;
         }
@@ -242,7 +234,10 @@ impl<'p> Session<'p> {
         if self.opened.is_some() {
             self.close(if self.ledger.in_transaction() { Cut::InsideTransaction } else { Cut::AtTransactionEnd })?;
         }
-        self.publisher.prepare(table)
+        self.publisher.prepare(table)?;
+        // it may have had to wait
+        self.pipeline.monitor.enter(State::Streaming, None, None);
+        Ok(())
     }
 
     /// Closes the open batch, or an empty one for the sake of its position, and makes it durable.

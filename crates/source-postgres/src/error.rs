@@ -54,9 +54,9 @@ impl Error {
         move |error| Self::Network { doing, error }
     }
 
+    /// For `map_err` in the row path: the text is made only when there is an error.
     pub fn wire(doing: impl Into<String>) -> impl FnOnce(WireError) -> Self {
-        let doing = doing.into();
-        move |error| Self::Wire { doing, error }
+        move |error| Self::Wire { doing: doing.into(), error }
     }
 
     /// The server's SQLSTATE, if it was the server who complained.

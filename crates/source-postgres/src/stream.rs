@@ -240,7 +240,7 @@ impl Running {
             Copied::KeepAlive { .. } => Ok(Event::Nothing),
             Copied::Wal { start, payload, .. } => {
                 let message = pgoutput::read(payload, &mut self.old.cells, &mut self.new.cells)
-                    .map_err(Error::wire(format!("{DOING} at {start}")))?;
+                    .map_err(|error| Error::wire(format!("{DOING} at {start}"))(error))?;
                 self.apply(message, start, base)
             }
         }

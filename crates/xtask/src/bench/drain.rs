@@ -136,6 +136,6 @@ fn wait_until(headwater: &Headwater, metric: &str, value: u64) -> Result<Instant
         }
         let shown = || format!("{metric} is {seen:?} after {LIMIT:?}; the log:\n{}", headwater.process().tail());
         (begin.elapsed() < LIMIT).then_some(()).with_context(shown)?;
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

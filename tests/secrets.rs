@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use testkit::{Headwater, Kafka, eventually};
 
 use crate::bad_input::{grumpy_registry, guarded_postgres};
@@ -48,7 +48,7 @@ fn run(config: &str, what: &str) -> Result<Headwater> {
 /// Every other verb with the same file.
 fn verbs(headwater: &Headwater, what: &str) -> Result<()> {
     let config = headwater.config().display().to_string();
-    let all: [&[&str]; 7] = [
+    let all: [&'static [&'static str]; 7] = [
         &["config", "check"],
         &["config", "check", "--output", "json"],
         &["doctor"],
@@ -57,10 +57,14 @@ fn verbs(headwater: &Headwater, what: &str) -> Result<()> {
         &["accept", "gap"],
         &["accept", "identity", "--yes"],
     ];
-    for verb in all {
+    // All at once: with a neighbour away each has to wait for it.
+    let start = |verb: &'static [&'static str]| {
         let mut command = Command::new(BINARY);
         command.args(verb).args(["-c", &config, "--log-level", "trace"]).envs(VARIABLES);
-        let done = command.output().with_context(|| format!("{verb:?}"))?;
+        (verb, std::thread::spawn(move || command.output()))
+    };
+    for (verb, running) in all.map(start) {
+        let done = running.join().map_err(|_| anyhow::anyhow!("{verb:?}: the thread panicked"))??;
         for output in [&done.stdout, &done.stderr] {
             clean(&String::from_utf8_lossy(output), &format!("{verb:?}, {what}"))?;
         }

@@ -103,6 +103,8 @@ pub enum ConfigCommand {
     Check(Box<Query>),
     /// Print the page that describes every key, as Markdown
     Reference,
+    /// Print the table that describes every metric, as Markdown
+    Metrics,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -29,6 +29,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
             commands::config::check(&load(&query.settings)?, query.output.output);
         }
         Command::Config { command: ConfigCommand::Reference } => commands::config::reference(),
+        Command::Config { command: ConfigCommand::Metrics } => commands::config::metrics(),
         Command::Version { output } => commands::version::run(output.output),
         Command::Run(run) => commands::run::run(&load(&run.settings)?.config)?,
         Command::Checkpoint { command: Checkpoint::Show(query) } => {

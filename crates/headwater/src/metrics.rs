@@ -53,6 +53,28 @@ pub fn encode(registry: &Registry) -> String {
     }
 }
 
+/// The table of all metrics for the documentation, read from the text that Prometheus gets: it cannot say anything else.
+pub fn reference_markdown(registry: &Registry) -> String {
+    let text = encode(registry);
+    let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+    for line in text.lines() {
+        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) else { continue };
+        let kind = text.lines().find_map(|line| line.strip_prefix("# TYPE ")?.strip_prefix(name)?.strip_prefix(' '));
+        let labels = labels(&text, name);
+        let help = help.trim_end_matches('.');
+        table.push_str(&format!("| `{name}` | {} | {labels} | {help} |\n", kind.unwrap_or("unknown")));
+    }
+    table
+}
+
+/// The names of a metric's labels, as its first sample has them; a histogram's own `le` is none.
+fn labels(text: &str, name: &str) -> String {
+    let sample = text.lines().find(|line| !line.starts_with('#') && line.starts_with(name) && line.contains('{'));
+    let inside = sample.and_then(|line| Some(line.split_once('{')?.1.rsplit_once('}')?.0)).unwrap_or("");
+    let names = inside.split(',').filter_map(|label| label.split_once('=')).map(|(name, _)| name);
+    names.filter(|name| *name != "le").map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 /// Asks the kernel at every scrape.
 #[derive(Debug)]
 struct Process {

@@ -79,9 +79,14 @@ fn whole_seconds(micros: i64) -> u64 {
 
 /// The text of all metrics, asked for at every scrape.
 pub fn metrics(engine: &Metrics) -> MetricsSource {
+    let registry = Arc::new(registry(engine));
+    Arc::new(move || metrics::encode(&registry))
+}
+
+/// The engine's metrics and the process's.
+pub fn registry(engine: &Metrics) -> Registry {
     let mut registry = Registry::default();
     engine.register(&mut registry);
     metrics::register_process(&mut registry, VERSION);
-    let registry = Arc::new(registry);
-    Arc::new(move || metrics::encode(&registry))
+    registry
 }

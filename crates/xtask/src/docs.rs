@@ -19,12 +19,13 @@ enum Place {
     /// The document is generated from its first to its last line.
     Whole,
     /// Between the marks of this name.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no part of a document is generated yet, only a whole one"))]
     Between(&'static str),
 }
 
-const PARTS: &[Part] =
-    &[Part { document: "docs/configuration.md", place: Place::Whole, arguments: &["config", "reference"] }];
+const PARTS: &[Part] = &[
+    Part { document: "docs/configuration.md", place: Place::Whole, arguments: &["config", "reference"] },
+    Part { document: "docs/metrics.md", place: Place::Between("metrics"), arguments: &["config", "metrics"] },
+];
 
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     crate::output(crate::cargo(root, &["build", "--quiet", "--package", "headwater"]))?;

@@ -21,3 +21,9 @@ pub fn check(loaded: &Loaded, format: Output) {
 pub fn reference() {
     output::print(&reference_markdown());
 }
+
+/// `headwater config metrics`
+pub fn metrics() {
+    let registry = crate::status::registry(&pipeline::Metrics::sample());
+    output::print(&crate::metrics::reference_markdown(&registry));
+}

@@ -15,11 +15,7 @@ fn alone(label: &str, kafka: &Kafka, proxied: bool) -> Result<Scene> {
     let database = shared::postgres().create_database()?;
     let brokers = if proxied { kafka.proxied_bootstrap() } else { kafka.bootstrap() };
     let neighbours = Neighbours { brokers, registry: shared::registry().url(), url: database.url() };
-    let sql = "create table items (id bigint primary key, version bigint not null, note text);
-               create table journal (xid bigint, changes bigint);";
-    let mut scene = Scene::with(label, sql, database, neighbours)?;
-    scene.tables = vec!["public.items".to_owned()];
-    Ok(scene)
+    Scene::journaled_on(label, database, neighbours)
 }
 
 #[test]

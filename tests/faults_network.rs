@@ -171,10 +171,7 @@ fn stalled_sink_keeps_connection() -> Result<()> {
     let database = postgres.create_database()?;
     let neighbours =
         Neighbours { brokers: kafka.proxied_bootstrap(), registry: shared::registry().url(), url: database.url() };
-    let sql = "create table items (id bigint primary key, version bigint not null, note text);
-               create table journal (xid bigint, changes bigint);";
-    let mut scene = Scene::with("stalled_sink", sql, database, neighbours)?;
-    scene.tables = vec!["public.items".to_owned()];
+    let scene = Scene::journaled_on("stalled_sink", database, neighbours)?;
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 10)?;
     scene.judge()?;

@@ -12,11 +12,7 @@ fn alone(label: &str, postgres: &Postgres) -> Result<Scene> {
     let database = postgres.create_database()?;
     let neighbours =
         Neighbours { brokers: shared::kafka().bootstrap(), registry: shared::registry().url(), url: database.url() };
-    let sql = "create table items (id bigint primary key, version bigint not null, note text);
-               create table journal (xid bigint, changes bigint);";
-    let mut scene = Scene::with(label, sql, database, neighbours)?;
-    scene.tables = vec!["public.items".to_owned()];
-    Ok(scene)
+    Scene::journaled_on(label, database, neighbours)
 }
 
 #[test]

@@ -108,6 +108,13 @@ impl Scene {
         Ok(scene)
     }
 
+    /// The same on servers of the test's own.
+    pub(crate) fn journaled_on(label: &str, database: Database, neighbours: Neighbours) -> Result<Self> {
+        let mut scene = Self::with(label, JOURNALED, database, neighbours)?;
+        scene.tables = vec!["public.items".to_owned()];
+        Ok(scene)
+    }
+
     /// Compares the topic of `items` with the journal and the table: every change once, in order, nothing else.
     pub(crate) fn judge(&self) -> Result<()> {
         let expected: usize = self.database.value("select coalesce(sum(changes), 0) from journal")?.parse()?;

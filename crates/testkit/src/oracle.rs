@@ -237,20 +237,6 @@ pub fn replay(events: &[Event]) -> Result<BTreeMap<String, Json>> {
     Ok(table)
 }
 
-/// No two events are the same change: (`transaction.id`, `transaction.total_order`) is unique among those that are not
-/// tombstones and not of a snapshot. An event without the two is an error.
-pub fn assert_no_duplicates(events: &[Event]) -> Result<()> {
-    let mut seen: HashMap<(String, String), &Event> = HashMap::new();
-    for event in events.iter().filter(|event| !event.is_tombstone() && event.op() != "r") {
-        let (id, order) = (event.field("transaction.id"), event.field("transaction.total_order"));
-        ensure!(!id.is_null() && !order.is_null(), "an event without transaction.id or total_order: {event:?}");
-        if let Some(first) = seen.insert((id.to_string(), order.to_string()), event) {
-            bail!("transaction {id}, change {order}, came twice:\n{}", show(&[first.clone(), event.clone()]));
-        }
-    }
-    Ok(())
-}
-
 /// The last events, a line each.
 pub fn show(events: &[Event]) -> String {
     let mut text = format!("{} records", events.len());

@@ -5,7 +5,7 @@ use change::ColumnType;
 use libfuzzer_sys::fuzz_target;
 use source_postgres::value;
 
-fuzz_target!(|input: (u8, u8, u8, &str)| {
+fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     let (kind, precision, scale, text) = input;
     let precision = u32::from(precision).max(1);
     let scale = u32::from(scale).min(precision);

@@ -1,6 +1,6 @@
 //! A row as the log shows it: columns are decoded one at a time, when somebody asks.
 
-use crate::Value;
+use crate::{TableName, Value};
 
 /// One row image. Decoding is lazy and borrows: nothing is allocated per column.
 pub trait Row {
@@ -17,13 +17,29 @@ pub trait Row {
 
 /// A value whose text does not follow the grammar of its type. Never skipped: the stream stops, because guessing would
 /// invent data.
+///
+/// One pointer wide, because the result of every value is as large as its error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct ValueError(Box<Malformed>);
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column} of {table} ({sql_type}) holds a text that is not a value of its type: {excerpt:?}")]
-pub struct ValueError {
-    pub table: String,
-    pub column: String,
-    /// The SQL type as the server names it.
-    pub sql_type: String,
-    /// At most 64 characters of the offending text.
-    pub excerpt: String,
+struct Malformed {
+    table: String,
+    column: String,
+    sql_type: String,
+    excerpt: String,
+}
+
+impl ValueError {
+    /// `sql_type` as the server names it. At most 64 characters of the offending text are kept.
+    pub fn new(table: &TableName, column: &str, sql_type: &str, text: &[u8]) -> Self {
+        Self(Box::new(Malformed {
+            table: table.to_string(),
+            column: column.to_owned(),
+            sql_type: sql_type.to_owned(),
+            excerpt: String::from_utf8_lossy(text).chars().take(64).collect(),
+        }))
+    }
 }

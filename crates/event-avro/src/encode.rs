@@ -145,6 +145,17 @@ pub struct Plan {
     value_header: Vec<u8>,
     source: SourcePlan,
     options: Options,
+    memo: Memo,
+}
+
+/// What many changes in a row have in common, encoded when it differs from the last time: the source block from
+/// `version` to `ts_ns` is one transaction's, the time of processing is one batch's.
+#[derive(Clone, Debug, Default)]
+struct Memo {
+    commit_time: Option<i64>,
+    source: Vec<u8>,
+    now: Option<i64>,
+    times: Vec<u8>,
 }
 
 /// How one column is written.
@@ -212,6 +223,7 @@ impl Plan {
             value_header: value_header.to_vec(),
             source: SourcePlan::compile(info, stream),
             options,
+            memo: Memo::default(),
         }
     }
 
@@ -226,9 +238,10 @@ impl Plan {
     /// # Errors
     ///
     /// [`EncodeError`]; nothing is appended then.
-    pub fn encode(&self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
+    pub fn encode(&mut self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
+        self.remember(change.transaction.commit_time, now);
         let (bytes, entries) = (out.bytes.len(), out.entries.len());
-        let result = self.append(change, now, out);
+        let result = self.append(change, out);
         if result.is_err() {
             out.bytes.truncate(bytes);
             out.entries.truncate(entries);
@@ -236,15 +249,34 @@ impl Plan {
         result
     }
 
-    fn append(&self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
-        let event = |op, before, after| Event { op, before, after, change, now };
+    fn remember(&mut self, commit_time: i64, now: i64) {
+        let Memo { commit_time: known_commit, source, now: known_now, times } = &mut self.memo;
+        if *known_commit != Some(commit_time) {
+            source.clear();
+            source.extend_from_slice(&self.source.head);
+            wire::long(source, milliseconds(commit_time));
+            source.extend_from_slice(&self.source.middle);
+            put_fine_time(source, commit_time);
+            *known_commit = Some(commit_time);
+        }
+        if *known_now != Some(now) {
+            times.clear();
+            times.push(BRANCH_1);
+            wire::long(times, milliseconds(now));
+            put_fine_time(times, now);
+            *known_now = Some(now);
+        }
+    }
+
+    fn append(&self, change: &Change<'_>, out: &mut Records) -> Result<(), EncodeError> {
+        let event = |op, before, after| Event { op, before, after, change };
         match change.kind {
             Kind::Insert => {
                 let after = Rows::new(self.row(change, Image::After)?, Image::After);
                 let key = self.append_key(&after, out)?;
                 self.append_value(&event("c", None, Some(after)), key, out)
             }
-            Kind::Update => self.append_update(change, now, out),
+            Kind::Update => self.append_update(change, out),
             Kind::Delete => {
                 let before = Rows::new(self.row(change, Image::Before)?, Image::Before);
                 let key = self.append_key(&before, out)?;
@@ -254,11 +286,11 @@ impl Plan {
         }
     }
 
-    fn append_update(&self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
+    fn append_update(&self, change: &Change<'_>, out: &mut Records) -> Result<(), EncodeError> {
         let mut after = Rows::new(self.row(change, Image::After)?, Image::After);
         after.fallback = change.before;
         let before = change.before.map(|row| Rows::new(row, Image::Before));
-        let event = |op, before, after| Event { op, before, after, change, now };
+        let event = |op, before, after| Event { op, before, after, change };
         let Some(before) = before else {
             let key = self.append_key(&after, out)?;
             return self.append_value(&event("u", None, Some(after)), key, out);
@@ -345,9 +377,7 @@ impl Plan {
         wire::long(bytes, change.total_order.cast_signed());
         wire::long(bytes, change.table_order.cast_signed());
         wire::string(bytes, event.op);
-        bytes.push(BRANCH_1);
-        wire::long(bytes, milliseconds(event.now));
-        put_fine_time(bytes, event.now);
+        bytes.extend_from_slice(&self.memo.times);
         scratch.absent.put(bytes);
         entries.push(Entry { key, value: Some(start..bytes.len()), key_header: self.key_header.len() });
         Ok(())
@@ -387,11 +417,7 @@ impl Plan {
     }
 
     fn put_source(&self, change: &Change<'_>, bytes: &mut Vec<u8>, scratch: &mut Scratch) -> Result<(), EncodeError> {
-        let time = change.transaction.commit_time;
-        bytes.extend_from_slice(&self.source.head);
-        wire::long(bytes, milliseconds(time));
-        bytes.extend_from_slice(&self.source.middle);
-        put_fine_time(bytes, time);
+        bytes.extend_from_slice(&self.memo.source);
         for (index, operation) in self.source.operations.iter().enumerate() {
             let value = change.source.value(index, &mut scratch.value)?;
             if operation.optional {
@@ -443,7 +469,6 @@ struct Event<'a> {
     before: Option<Rows<'a>>,
     after: Option<Rows<'a>>,
     change: &'a Change<'a>,
-    now: i64,
 }
 
 /// A row image, and where to look for what it does not carry because it did not change.

@@ -350,7 +350,7 @@ fn what_no_event_can_carry_is_an_error_that_names_it() {
     let table = orders();
     let error = |kind, before, after| {
         let scene = Scene::new(&table, kind, before, after);
-        let plan = plan(&table, Options::default());
+        let mut plan = plan(&table, Options::default());
         let mut records = Records::new();
         plan.encode(&Scene::new(&table, Kind::Insert, None, Some(order(1))).change(), NOW, &mut records).unwrap();
         let (bytes, entries) = (records.bytes.clone(), records.entries.clone());
@@ -403,7 +403,7 @@ fn buffers_are_used_again() {
     after[5] = absent(Reason::OutOfRange, Some("a text that is written down"));
     let mut scene = Scene::new(&orders(), Kind::Update, Some(key_only(6)), Some(after));
     scene.key_only = true;
-    let plan = plan(&scene.table, Options::default());
+    let mut plan = plan(&scene.table, Options::default());
     let mut records = Records::new();
     plan.encode(&scene.change(), NOW, &mut records).unwrap();
     let capacities = |records: &Records| {

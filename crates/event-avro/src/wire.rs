@@ -16,7 +16,10 @@ pub(crate) fn long(out: &mut Vec<u8>, value: i64) {
         length += 1;
     }
     bytes[length] = rest as u8;
-    out.extend_from_slice(&bytes[..=length]);
+    // A copy of constant length is a few instructions, one of variable length a call.
+    let end = out.len() + length + 1;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
 }
 
 /// A length or a count.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use change::{Position, Resume, Sequence, Source};
 use serde::{Deserialize, Serialize};
-use sink_kafka::{Admin, Producer, TopicSpec};
+use sink_kafka::{Admin, Outgoing, Producer, TopicSpec};
 
 use crate::error::{Failure, Leg};
 use crate::ledger::{Ledger, Proof, Safe, Sent};
@@ -217,8 +217,9 @@ impl Checkpoints {
             leg: Leg::Kafka,
             what: format!("cannot write the checkpoint: {error}"),
         })?;
+        let record = Outgoing { partition: PARTITION, key: Some(self.pipeline.as_bytes()), value: Some(&value) };
         producer
-            .send(&self.topic, PARTITION, Some(self.pipeline.as_bytes()), Some(&value))
+            .send(&self.topic, std::iter::once(record))
             .map_err(|error| Failure::undelivered(&error, "the checkpoint"))
     }
 

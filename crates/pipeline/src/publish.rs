@@ -1,7 +1,9 @@
 //! Tables on their way to topics: schemas registered, topics made, plans compiled, changes encoded and handed over.
 //!
 //! Everything that may wait (the registry, a new topic) happens in [`Publisher::prepare`], before a Kafka transaction
-//! holds anything that could be kept waiting. [`Publisher::publish`] only encodes and enqueues.
+//! holds anything that could be kept waiting. [`Publisher::publish`] only encodes; records gather in one buffer, and leave it
+//! together ([`Publisher::hand_over`]) when it is full, when another table's turn comes, and before a batch is closed. The
+//! order within a partition is the order of the changes: a topic has one table, and the buffer has one topic.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use change::{Change, Kind, SourceInfo, Table, TableName};
 use event_avro::{Plan, Records};
 use schema_registry::{Part, RegisterError};
-use sink_kafka::{Admin, Producer, TopicSpec};
+use sink_kafka::{Admin, Outgoing, Producer, SendError, TopicSpec};
 
 use crate::error::{Failure, Leg};
 use crate::monitor::{Monitor, State, TableProgress};
@@ -47,7 +49,10 @@ pub(crate) struct Publisher {
     by_name: HashMap<TableName, usize>,
     /// The outlet of the last change: rows come in runs.
     current: usize,
+    /// Records of the current outlet that librdkafka does not have yet.
     records: Records,
+    /// The time of processing of the records in the buffer.
+    now: i64,
 }
 
 impl Publisher {
@@ -65,6 +70,7 @@ impl Publisher {
             by_name: HashMap::new(),
             current: 0,
             records: Records::default(),
+            now: 0,
         }
     }
 
@@ -152,35 +158,58 @@ impl Publisher {
         Failure::Stop { what, help: REGISTRY_HELP.to_owned() }
     }
 
-    /// Encodes one change and hands its records over.
+    /// Encodes one change.
     pub(crate) fn publish(&mut self, producer: &Producer, change: &Change<'_>) -> Result<Published, Failure> {
         let at = self.outlet_of(change.table)?;
+        if at != self.current {
+            self.hand_over(producer)?;
+            self.current = at;
+        }
+        if self.records.entries.is_empty() {
+            self.now = clock::unix_micros();
+        }
         let outlet = &mut self.outlets[at];
-        self.records.clear();
+        let (entries, bytes) = (self.records.entries.len(), self.records.bytes.len());
         outlet
             .plan
-            .encode(change, clock::unix_micros(), &mut self.records)
+            .encode(change, self.now, &mut self.records)
             .map_err(|error| Failure::Stop { what: error.to_string(), help: ENCODE_HELP.to_owned() })?;
-        let mut published = Published::default();
-        for entry in &self.records.entries {
-            let (key, value) = (self.records.key(entry), self.records.value(entry));
-            let partition = match self.records.key_body(entry) {
-                Some(body) => sink_kafka::partition_for(body, outlet.partitions),
-                None => 0,
-            };
-            producer
-                .send(&outlet.topic, partition, key, value)
-                .map_err(|error| Failure::undelivered(&error, &describe(&outlet.table, change)))?;
-            published.records += 1;
-            published.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
-        }
+        let added = self.records.bytes.len() - bytes;
+        let published = Published { records: (self.records.entries.len() - entries) as u64, bytes: added as u64 };
         match change.kind {
             Kind::Insert => outlet.counts.inserts += 1,
             Kind::Update => outlet.counts.updates += 1,
             Kind::Delete => outlet.counts.deletes += 1,
             Kind::Truncate => outlet.counts.truncates += 1,
         }
+        // A record that may be too large leaves while it is known which row it is.
+        if added > LARGE.min(producer.certain_size()) {
+            let result = self.send(producer);
+            result.map_err(|error| Failure::undelivered(&error, &describe(change.table, change)))?;
+        } else if self.records.bytes.len() >= BUFFER || self.records.entries.len() >= BUFFERED_RECORDS {
+            self.hand_over(producer)?;
+        }
         Ok(published)
+    }
+
+    /// Gives librdkafka every record that still waits in the buffer.
+    pub(crate) fn hand_over(&mut self, producer: &Producer) -> Result<(), Failure> {
+        self.send(producer).map_err(|error| {
+            let table = self.outlets.get(self.current).map(|outlet| outlet.table.name.to_string());
+            Failure::undelivered(&error, &format!("table {}", table.unwrap_or_default()))
+        })
+    }
+
+    fn send(&mut self, producer: &Producer) -> Result<(), SendError> {
+        let (records, Some(outlet)) = (&self.records, self.outlets.get(self.current)) else { return Ok(()) };
+        let outgoing = records.entries.iter().map(|entry| Outgoing {
+            partition: records.key_body(entry).map_or(0, |key| sink_kafka::partition_for(key, outlet.partitions)),
+            key: records.key(entry),
+            value: records.value(entry),
+        });
+        producer.send(&outlet.topic, outgoing)?;
+        self.records.clear();
+        Ok(())
     }
 
     fn outlet_of(&mut self, table: &Arc<Table>) -> Result<usize, Failure> {
@@ -196,7 +225,6 @@ impl Publisher {
         })?;
         // From now on the pointer itself is recognised.
         self.outlets[at].table = Arc::clone(table);
-        self.current = at;
         Ok(at)
     }
 
@@ -228,6 +256,13 @@ const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table o
 const ENCODE_HELP: &str = "leave the table out of source.tables, or report the value with the table's definition";
 const REGISTRY_HELP: &str =
     "nothing is lost: the slot keeps the change; mend the registry or the table, then start headwater again";
+
+/// Bytes and records that wait for each other: enough to share the cost of handing over, little beside the caches.
+const BUFFER: usize = 64 << 10;
+const BUFFERED_RECORDS: usize = 512;
+
+/// A change with more bytes than this is handed over at once.
+const LARGE: usize = 32 << 10;
 
 /// The registry's frame of a record that has no key.
 const NO_HEADER: [u8; 5] = [0; 5];

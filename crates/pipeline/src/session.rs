@@ -209,11 +209,8 @@ impl<'p> Session<'p> {
     fn idle(&mut self) -> Result<(), Failure> {
         match self.opened {
             Some(opened) if self.ledger.in_transaction() => {
-                if opened.elapsed() >= self.longest_open() {
-                    self.close(Cut::InsideTransaction)
-                } else {
-                    Ok(())
-                }
+                self.publisher.hand_over(&self.producer)?;
+                if opened.elapsed() >= self.longest_open() { self.close(Cut::InsideTransaction) } else { Ok(()) }
             }
             Some(_) => self.close(Cut::AtTransactionEnd),
             None if self.ledger.in_transaction() => Ok(()),
@@ -246,6 +243,7 @@ impl<'p> Session<'p> {
         if self.opened.take().is_none() {
             self.producer.begin().map_err(|error| Failure::kafka(&error))?;
         }
+        self.publisher.hand_over(&self.producer)?;
         let (bytes, sent) = (self.ledger.open_bytes(), self.ledger.close(self.source.position(), cut)?);
         let records = sent.records();
         let durable = self.checkpoints.make_durable(&self.producer, &mut self.ledger, sent)?;

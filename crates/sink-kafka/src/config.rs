@@ -19,11 +19,12 @@ const DEFAULT_MESSAGE_MAX_BYTES: usize = 1_000_000;
 /// Resident memory follows the queue's limit, speed does not (measured from 8 to 64 MiB).
 const QUEUE_BYTES: usize = 16 << 20;
 /// Small records reach this limit before the one in bytes; each costs about 150 bytes of book-keeping.
-const QUEUE_MESSAGES: usize = 100_000;
+const QUEUE_MESSAGES: usize = 50_000;
 
-/// A flush ignores it, so commits do not wait for it (0 to 5 gave the same median latency); while records stream in it
-/// lets batches fill.
-const LINGER_MS: &str = "5";
+/// Long, because a flush ignores it: no commit waits for it, and requests leave when they are full. A short one costs a
+/// core: once the oldest waiting record is older than this and five requests are in flight, librdkafka's broker thread
+/// polls without a pause until one of them is answered (a quarter of the process's CPU while the broker was the slower).
+const LINGER_MS: &str = "1000";
 /// Fewer bytes for brokers and readers at about 0.1 us of CPU a row; zstd cost about ten times that.
 const DEFAULT_COMPRESSION: &str = "lz4";
 

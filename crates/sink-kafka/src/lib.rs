@@ -1,7 +1,7 @@
 //! Records in, acknowledgements and transactions out: everything headwater says to Kafka.
 //!
 //! * [`config`]: what a user may set, what headwater owns, and the one place where a client is configured.
-//! * [`producer`]: the transactional producer. [`flush`] is its single foreign call.
+//! * [`producer`]: the transactional producer. [`handover`] and [`flush`] hold the calls that the binding does not have.
 //! * [`partition`]: key to partition, as Java's client does it.
 //! * [`topic`]: topics are checked and made before anything is written to them.
 //! * [`log`]: reading the checkpoint back, and asking whether topics hold records.
@@ -15,6 +15,7 @@ pub mod config;
 pub mod error;
 pub mod fault;
 mod flush;
+mod handover;
 pub mod log;
 pub mod partition;
 pub mod producer;
@@ -23,6 +24,7 @@ pub mod topic;
 pub use config::{Config, Delivery, TopicDefaults, owned_properties, required_acls};
 pub use error::{AdminError, CommitError, ConfigError, InitError, ReadError, SendError, TopicError};
 pub use fault::Fault;
+pub use handover::Outgoing;
 pub use log::{Found, Record, Wait, Wanted, holds_records, read_back};
 pub use partition::{murmur2, partition_for};
 pub use producer::Producer;

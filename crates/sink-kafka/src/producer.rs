@@ -14,11 +14,14 @@ use crate::config::{Config, Delivery};
 use crate::error::{CommitError, ConfigError, InitError, SendError};
 use crate::fault::{Fault, classify, code_of, help};
 use crate::flush::flush;
+use crate::handover::{Batch, NoHandle, Outgoing, Topics};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message as _;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use std::cell::Cell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +34,10 @@ struct Undelivered {
     size: usize,
     code: Code,
 }
+
+/// What librdkafka adds to key and value when it compares a record with `message.max.bytes`, rounded up
+/// (`RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD` in `rdkafka_proto.h`).
+const RECORD_OVERHEAD: usize = 64;
 
 /// Collects delivery reports. Shared with librdkafka's polling thread.
 struct Reports {
@@ -85,13 +92,44 @@ impl ProducerContext for Reports {
 
 /// One producer of one transactional id. Used from one thread; every call may block up to the time-out given.
 pub struct Producer {
+    /// Before the client: fields are dropped in this order.
+    topics: Topics,
     client: ThreadedProducer<Reports>,
     config: Config,
     limit: usize,
     stop: Arc<AtomicBool>,
     /// A record was not taken: the open transaction is not whole.
     missing: AtomicBool,
+    handed: Handed,
 }
+
+/// What was handed over so far.
+#[derive(Default)]
+struct Handed {
+    records: Cell<u64>,
+    bytes: Cell<u64>,
+}
+
+impl Handed {
+    fn add(&self, batch: &Batch<'_>) {
+        self.records.set(self.records.get() + batch.len() as u64);
+        self.bytes.set(self.bytes.get() + (0..batch.len()).map(|at| batch.size(at) as u64).sum::<u64>());
+    }
+
+    /// Bytes of a record.
+    fn average(&self) -> u64 {
+        self.bytes.get() / self.records.get().max(1)
+    }
+}
+
+/// Bytes that surely fit into the five requests of a million bytes that may be in flight for a partition.
+const IN_FLIGHT: u64 = 4 << 20;
+
+/// How long to wait for room, or for the queue to become shorter, before the rest is flushed.
+const STALL: Duration = Duration::from_millis(20);
+
+/// How often a thing is looked at that nobody signals.
+const POLL: Duration = Duration::from_millis(1);
 
 impl Producer {
     /// Makes the client. Nothing is sent yet. `stop` ends a wait for room in the queue.
@@ -105,11 +143,13 @@ impl Producer {
         };
         let client = config.producer().create_with_context(reports).map_err(|error| config.creation_error(&error))?;
         Ok(Self {
+            topics: Topics::default(),
             client,
             limit: config.message_max_bytes(),
             config: config.clone(),
             stop,
             missing: AtomicBool::new(false),
+            handed: Handed::default(),
         })
     }
 
@@ -132,56 +172,72 @@ impl Producer {
         }
     }
 
-    /// Hands one record over. Copies key and value; waits only while the queue is full.
-    pub fn send(&self, topic: &str, partition: i32, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), SendError> {
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
-        record.key = key;
-        record.payload = value;
-        match self.client.send(record) {
-            Ok(()) => Ok(()),
-            Err((error, record)) => {
-                let result = self.send_again(&error, record);
-                self.missing.fetch_or(result.is_err(), Ordering::Relaxed);
-                result
+    /// Hands records over, those of one partition in their order. Copies keys and values; waits only while the queue is
+    /// full.
+    pub fn send<'a>(&self, topic: &str, records: impl Iterator<Item = Outgoing<'a>>) -> Result<(), SendError> {
+        let mut batch = Batch::new(records);
+        self.handed.add(&batch);
+        let result = batch.runs().into_iter().try_for_each(|run| self.send_run(topic, &mut batch, run));
+        self.missing.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+
+    #[expect(unsafe_code, reason = "the batch wants the raw client")]
+    fn send_run(&self, topic: &str, batch: &mut Batch<'_>, mut run: Range<usize>) -> Result<(), SendError> {
+        let mut since = None;
+        loop {
+            let client = self.client.client().native_ptr();
+            // SAFETY: `self.topics` serves this client only, and is dropped before it.
+            let refused = match unsafe { batch.produce(client, &self.topics, topic, run.clone()) } {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err((at, code))) => {
+                    run.start = at;
+                    code
+                }
+                Err(NoHandle::Name) => return Err(SendError::Name { topic: topic.to_owned() }),
+                Err(NoHandle::Refused(code)) => code,
+            };
+            match refused {
+                Code::QueueFull => self.wait_for_room(*since.get_or_insert_with(Instant::now))?,
+                Code::MessageSizeTooLarge => {
+                    let size = batch.size(run.start);
+                    return Err(SendError::TooLarge { topic: topic.to_owned(), size, limit: self.limit });
+                }
+                code => {
+                    return Err(match self.client.client().context().undelivered() {
+                        Some(failure) => send_failure(&failure),
+                        None => self.refused(topic, code),
+                    });
+                }
             }
         }
     }
 
     #[cold]
-    fn send_again(&self, error: &KafkaError, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), SendError> {
-        let (mut code, mut record) = (code_of(error), record);
-        let topic = record.topic;
-        let since = Instant::now();
-        while code == Code::QueueFull {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(SendError::Stopped);
-            }
-            if let Some(failure) = self.client.client().context().undelivered() {
-                return Err(send_failure(&failure));
-            }
-            let waited = since.elapsed();
-            if waited > self.config.transaction_timeout {
-                return Err(SendError::Full { brokers: self.config.brokers.clone(), waited });
-            }
-            // librdkafka frees room only after the delivery callback has returned and signals nothing: poll it.
-            std::thread::sleep(Duration::from_millis(1));
-            (code, record) = match self.client.send(record) {
-                Ok(()) => return Ok(()),
-                Err((error, record)) => (code_of(&error), record),
-            };
+    fn wait_for_room(&self, since: Instant) -> Result<(), SendError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(SendError::Stopped);
         }
-        match code {
-            Code::MessageSizeTooLarge => Err(SendError::TooLarge {
-                topic: topic.to_owned(),
-                size: record.key.map_or(0, <[u8]>::len) + record.payload.map_or(0, <[u8]>::len),
-                limit: self.limit,
-            }),
-            _ if topic.contains('\0') => Err(SendError::Name { topic: topic.to_owned() }),
-            _ => Err(match self.client.client().context().undelivered() {
-                Some(failure) => send_failure(&failure),
-                None => self.refused(topic, code),
-            }),
+        if let Some(failure) = self.client.client().context().undelivered() {
+            return Err(send_failure(&failure));
         }
+        let waited = since.elapsed();
+        if waited > self.config.transaction_timeout {
+            return Err(SendError::Full { brokers: self.config.brokers.clone(), waited });
+        }
+        // librdkafka frees room only after the delivery callback has returned and signals nothing: poll it. Many
+        // partitions can fill the queue before one of them fills a request: then a flush makes them leave.
+        if waited > STALL {
+            flush(&self.client, POLL);
+        } else {
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// The largest record (key and value, in bytes) that is certainly taken.
+    pub fn certain_size(&self) -> usize {
+        self.limit.saturating_sub(RECORD_OVERHEAD)
     }
 
     fn refused(&self, topic: &str, code: Code) -> SendError {
@@ -205,6 +261,7 @@ impl Producer {
 
     /// Waits until every record handed over is acknowledged.
     pub fn flush(&self, timeout: Duration) -> Result<(), CommitError> {
+        self.thin_out();
         let done = flush(&self.client, timeout);
         if let Some(failure) = self.client.client().context().undelivered() {
             return Err(self.undelivered(&failure));
@@ -217,6 +274,24 @@ impl Producer {
         }
         let reason = format!("{} records were not acknowledged in {timeout:?}", self.client.in_flight_count());
         Err(self.known(Code::OperationTimedOut, self.with_refusal(reason)))
+    }
+
+    /// Waits while more than a few requests' worth of records is left. Called before a flush, during which librdkafka's
+    /// broker thread polls without a pause as long as records wait for a request to be answered.
+    fn thin_out(&self) {
+        let (mut least, mut since) = (u64::MAX, Instant::now());
+        loop {
+            let left = u64::try_from(self.client.in_flight_count()).unwrap_or(0);
+            let progress = left < least;
+            if progress {
+                (least, since) = (left, Instant::now());
+            }
+            // Without progress each partition waits for more than it will get: the flush makes them leave.
+            if left.saturating_mul(self.handed.average()) < IN_FLIGHT || since.elapsed() > STALL {
+                return;
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Gives the open transaction up, so that readers need not wait for its time-out. Best effort: the producer is

@@ -5,8 +5,8 @@
 )]
 
 use sink_kafka::{
-    Admin, CommitError, Config, Fault, Found, Producer, ReadError, SendError, TopicError, TopicSpec, Wait, Wanted,
-    holds_records, read_back,
+    Admin, CommitError, Config, Fault, Found, Outgoing, Producer, ReadError, SendError, TopicError, TopicSpec, Wait,
+    Wanted, holds_records, read_back,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -32,9 +32,13 @@ fn checkpoint(config: &Config) -> String {
     topic
 }
 
+fn send(producer: &Producer, topic: &str, partition: i32, key: &str, value: &[u8]) -> Result<(), SendError> {
+    producer.send(topic, [Outgoing { partition, key: Some(key.as_bytes()), value: Some(value) }].into_iter())
+}
+
 fn put(producer: &Producer, topic: &str, key: &str, value: &str) {
     producer.begin().unwrap();
-    producer.send(topic, 0, Some(key.as_bytes()), Some(value.as_bytes())).unwrap();
+    send(producer, topic, 0, key, value.as_bytes()).unwrap();
 }
 
 fn read(config: &Config, topic: &str, key: &str) -> Found {
@@ -112,7 +116,7 @@ fn a_record_too_large_is_named_by_client_and_broker_and_bars_the_commit() {
     let topic = checkpoint(&config);
     let small = producer(&config);
     small.begin().unwrap();
-    let error = small.send(&topic, 0, Some(b"p"), Some(&vec![0; 2_000_000])).unwrap_err();
+    let error = send(&small, &topic, 0, "p", &vec![0; 2_000_000]).unwrap_err();
     assert!(matches!(error, SendError::TooLarge { size: 2_000_001, limit: 1_000_000, .. }), "{error}");
     assert!(matches!(small.commit(LONG).unwrap_err(), CommitError::Aborted { .. }));
     drop(small);
@@ -120,9 +124,42 @@ fn a_record_too_large_is_named_by_client_and_broker_and_bars_the_commit() {
     config.properties.insert("compression.type".into(), "none".into());
     let large = producer(&config);
     large.begin().unwrap();
-    large.send(&topic, 0, Some(b"p"), Some(&vec![0; 20_000_000])).unwrap();
+    send(&large, &topic, 0, "p", &vec![0; 20_000_000]).unwrap();
     let error = large.commit(LONG).unwrap_err();
     assert!(matches!(error, CommitError::TooLarge { size: 20_000_001, .. }), "{error}");
+}
+
+/// More records than the queue holds, over several partitions, to a topic that the client has never met, in batches that
+/// mix the partitions: all arrive, each partition in its order.
+#[test]
+fn batches_over_partitions_keep_their_order_through_a_full_queue() {
+    const COUNT: u32 = 300_000;
+    let config = config("batches");
+    let spec = TopicSpec { partitions: Some(3), ..TopicSpec::events("batches.events", &config.topics) };
+    let topic = spec.name.clone();
+    Admin::connect(&config).unwrap().ensure(&[spec]).unwrap();
+    let producer = producer(&config);
+    producer.begin().unwrap();
+    let numbers: Vec<[u8; 4]> = (0..COUNT).map(u32::to_be_bytes).collect();
+    for chunk in numbers.chunks(700) {
+        let records = chunk.iter().map(|number| {
+            let partition = i32::from(number[3] % 3);
+            Outgoing { partition, key: (number[3] % 2 == 0).then_some(&number[..]), value: Some(number) }
+        });
+        producer.send(&topic, records).unwrap();
+    }
+    producer.commit(LONG).unwrap();
+    assert_eq!(producer.acknowledged(), u64::from(COUNT));
+    let oracle = testkit::Oracle::at(&shared::kafka().bootstrap(), "http://127.0.0.1:9");
+    let mut seen = 0;
+    for partition in 0..3 {
+        let expected = numbers.iter().filter(|number| i32::from(number[3] % 3) == partition);
+        let found = oracle.raw(&topic, partition).unwrap();
+        seen += found.len();
+        let pairs = expected.map(|number| ((number[3] % 2 == 0).then(|| number.to_vec()), Some(number.to_vec())));
+        assert!(found.into_iter().eq(pairs), "partition {partition}");
+    }
+    assert_eq!(seen, numbers.len());
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub(crate) fn timeline_history(connection: &mut Connection, timeline: u32) -> Re
     // The content is a bytea column, sent as the file's own text or in hexadecimal, by version.
     let content = field(&row, 1, doing)?;
     let mut bytes = Vec::new();
-    let text = match crate::value::number::bytea(content, &mut bytes) {
+    let text = match crate::value::number::bytea(content.as_bytes(), &mut bytes) {
         Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => content.to_owned(),
     };

@@ -35,19 +35,17 @@ impl Image {
         }
     }
 
-    fn raw(&self, start: usize, length: usize) -> Result<&str, &[u8]> {
+    fn raw(&self, start: usize, length: usize) -> &[u8] {
         let start = self.base + start;
-        let bytes = self.bytes.get(start..start + length).unwrap_or_default();
-        std::str::from_utf8(bytes).map_err(|_| bytes)
+        self.bytes.get(start..start + length).unwrap_or_default()
     }
 
-    fn error(&self, index: usize, excerpt: &str) -> ValueError {
-        let column = self.table.columns.get(index);
-        ValueError {
-            table: self.table.name.to_string(),
-            column: column.map_or_else(|| format!("number {}", index + 1), |column| column.name.clone()),
-            sql_type: column.map_or_else(String::new, |column| column.sql_type.clone()),
-            excerpt: excerpt.chars().take(64).collect(),
+    #[cold]
+    fn error(&self, index: usize, excerpt: &[u8]) -> ValueError {
+        let table = &self.table.name;
+        match self.table.columns.get(index) {
+            Some(column) => ValueError::new(table, &column.name, &column.sql_type, excerpt),
+            None => ValueError::new(table, &format!("number {}", index + 1), "", excerpt),
         }
     }
 
@@ -55,9 +53,10 @@ impl Image {
     pub(crate) fn check_key(&self) -> Result<(), ValueError> {
         for index in &self.table.key {
             if let Some(Cell::Text { start, length }) = self.cells.get(*index)
-                && let Err(bytes) = self.raw(*start, *length)
+                && let bytes = self.raw(*start, *length)
+                && std::str::from_utf8(bytes).is_err()
             {
-                return Err(self.error(*index, &String::from_utf8_lossy(bytes)));
+                return Err(self.error(*index, bytes));
             }
         }
         Ok(())
@@ -69,20 +68,19 @@ impl Row for Image {
         let absent = |reason| Ok(Value::Absent(Absence { reason, text: None }));
         match (self.cells.get(index), self.table.columns.get(index)) {
             (Some(Cell::Text { start, length }), Some(column)) => {
-                let text =
-                    self.raw(*start, *length).map_err(|bytes| self.error(index, &String::from_utf8_lossy(bytes)))?;
-                value::read(column.kind, text, scratch).map_err(|_| self.error(index, text))
+                let bytes = self.raw(*start, *length);
+                value::read(column.kind, bytes, scratch).map_err(|_| self.error(index, bytes))
             }
             (Some(Cell::Null), Some(_)) => Ok(Value::Null),
             (Some(Cell::Unchanged), Some(_)) => absent(Reason::Unchanged),
             (Some(Cell::NotInKey), Some(_)) => absent(Reason::KeyOnly),
-            _ => Err(self.error(index, "(no such column)")),
+            _ => Err(self.error(index, b"(no such column)")),
         }
     }
 
     fn text(&self, index: usize) -> Option<&str> {
         match self.cells.get(index) {
-            Some(Cell::Text { start, length }) => self.raw(*start, *length).ok(),
+            Some(Cell::Text { start, length }) => std::str::from_utf8(self.raw(*start, *length)).ok(),
             _ => None,
         }
     }

@@ -74,6 +74,9 @@ impl Event {
     }
 }
 
+/// Key and value.
+pub type RawRecord = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A reader of topics through a broker and a registry.
 #[derive(Debug)]
 pub struct Oracle {
@@ -106,6 +109,18 @@ impl Oracle {
         })?;
         events.sort_by_key(|event| (event.partition, event.offset));
         Ok(events)
+    }
+
+    /// Keys and values of all committed records of one partition in the order of their offsets, as they are.
+    pub fn raw(&self, topic: &str, partition: i32) -> Result<Vec<RawRecord>> {
+        let mut records = Vec::new();
+        self.each(topic, "read_committed", |message| {
+            if message.partition() == partition {
+                records.push((message.key().map(<[u8]>::to_vec), message.payload().map(<[u8]>::to_vec)));
+            }
+            Ok(())
+        })?;
+        Ok(records)
     }
 
     /// The number of records that a reader sees who also takes uncommitted and aborted ones.

@@ -2,7 +2,8 @@
 
 use change::Reason;
 
-use super::Outcome;
+use super::number::digits_of;
+use super::{Outcome, utf8};
 
 /// Digits that an `i128` holds whatever they are.
 const FAST_DIGITS: usize = 38;
@@ -12,7 +13,42 @@ const CHUNK: usize = 9;
 /// Reads `text` and writes the unscaled number at `scale` to `out`, in as few bytes as hold it.
 ///
 /// Digits beyond `scale` that are not zero, or more than `precision` digits, do not fit: out of range.
-pub fn read(text: &str, precision: u32, scale: u32, out: &mut Vec<u8>) -> Result<(), Outcome> {
+pub fn read(bytes: &[u8], precision: u32, scale: u32, out: &mut Vec<u8>) -> Result<(), Outcome> {
+    match short(bytes, precision, scale) {
+        Some(number) => {
+            out.clear();
+            push_shortest(&number.to_be_bytes(), out);
+            Ok(())
+        }
+        None => general(utf8(bytes)?, precision, scale, out),
+    }
+}
+
+/// What nearly every value is: at most 18 digits, exactly `scale` of them after the point, not more than `precision`.
+/// Everything else is left to [`general`], errors too.
+fn short(bytes: &[u8], precision: u32, scale: u32) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let scale = usize::try_from(scale).ok()?;
+    let whole = digits.len().checked_sub(scale)?;
+    let number = if scale == 0 {
+        digits_of(digits)?
+    } else {
+        let (whole, rest) = digits.split_at_checked(whole.checked_sub(1)?)?;
+        let (point, fraction) = rest.split_first()?;
+        if *point != b'.' || digits.len() > 19 {
+            return None;
+        }
+        let power = 10i64.checked_pow(u32::try_from(scale).ok()?)?;
+        digits_of(whole)?.checked_mul(power)?.checked_add(digits_of(fraction)?)?
+    };
+    let fits = 10i64.checked_pow(precision).is_none_or(|limit| number < limit);
+    fits.then_some(if negative { number.wrapping_neg() } else { number })
+}
+
+fn general(text: &str, precision: u32, scale: u32, out: &mut Vec<u8>) -> Result<(), Outcome> {
     if matches!(text, "NaN" | "Infinity" | "-Infinity") {
         return Err(Outcome::Absent(Reason::NotANumber));
     }
@@ -111,7 +147,7 @@ mod tests {
 
     fn bytes(text: &str, precision: u32, scale: u32) -> Result<Vec<u8>, Outcome> {
         let mut out = vec![9];
-        read(text, precision, scale, &mut out).map(|()| out)
+        read(text.as_bytes(), precision, scale, &mut out).map(|()| out)
     }
 
     #[test]
@@ -175,6 +211,13 @@ mod tests {
             }
             let again: String = digits.into_iter().rev().collect();
             prop_assert_eq!(again, text.trim_start_matches('-'));
+        }
+
+        #[test]
+        fn the_short_road_agrees(text in "-?[0-9]{0,20}(\\.[0-9]{0,8})?", precision in 1u32..40, scale in 0u32..8) {
+            let mut slow = vec![9];
+            let found = general(&text, precision, scale, &mut slow).map(|()| slow);
+            prop_assert_eq!(bytes(&text, precision, scale), found);
         }
 
         #[test]

@@ -32,32 +32,37 @@ use change::{Absence, ColumnType, Reason, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Reads `text` as a value of `kind`; what has to be computed is put in `scratch`.
-pub fn read<'v>(kind: ColumnType, text: &'v str, scratch: &'v mut Vec<u8>) -> Result<Value<'v>, Malformed> {
+/// Reads the server's text as a value of `kind`; what has to be computed is put in `scratch`. Only what becomes text in
+/// the event is checked to be UTF-8: all other grammars are ASCII.
+pub fn read<'v>(kind: ColumnType, bytes: &'v [u8], scratch: &'v mut Vec<u8>) -> Result<Value<'v>, Malformed> {
     let counted = |found: Result<i64, Outcome>| match found {
         Ok(number) => Ok(Value::Long(number)),
-        Err(outcome) => outcome.value(text),
+        Err(outcome) => outcome.value(bytes),
     };
     match kind {
-        ColumnType::Text => Ok(Value::Text(text)),
-        ColumnType::Long => number::long(text).map(Value::Long),
-        ColumnType::Boolean => number::boolean(text).map(Value::Boolean),
-        ColumnType::Float => number::float(text).map(Value::Float),
-        ColumnType::Double => number::double(text).map(Value::Double),
-        ColumnType::Decimal { precision, scale } => match decimal::read(text, precision, scale, scratch) {
+        ColumnType::Text => utf8(bytes).map(Value::Text),
+        ColumnType::Long => number::long(bytes).map(Value::Long),
+        ColumnType::Boolean => number::boolean(bytes).map(Value::Boolean),
+        ColumnType::Float => number::float(utf8(bytes)?).map(Value::Float),
+        ColumnType::Double => number::double(utf8(bytes)?).map(Value::Double),
+        ColumnType::Decimal { precision, scale } => match decimal::read(bytes, precision, scale, scratch) {
             Ok(()) => Ok(Value::Bytes(scratch)),
-            Err(outcome) => outcome.value(text),
+            Err(outcome) => outcome.value(bytes),
         },
-        ColumnType::Uuid => number::uuid(text).map(Value::Text),
+        ColumnType::Uuid => number::uuid(utf8(bytes)?).map(Value::Text),
         ColumnType::Bytes => {
-            number::bytea(text, scratch)?;
+            number::bytea(bytes, scratch)?;
             Ok(Value::Bytes(scratch))
         }
-        ColumnType::Date => counted(temporal::date(text)),
-        ColumnType::Time => counted(temporal::time(text).map_err(Outcome::from)),
-        ColumnType::LocalTimestamp => counted(temporal::timestamp(text, false)),
-        ColumnType::Timestamp => counted(temporal::timestamp(text, true)),
+        ColumnType::Date => counted(temporal::date(bytes)),
+        ColumnType::Time => counted(temporal::time(bytes).map_err(Outcome::from)),
+        ColumnType::LocalTimestamp => counted(temporal::timestamp(bytes, false)),
+        ColumnType::Timestamp => counted(temporal::timestamp(bytes, true)),
     }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
 /// Why a text gives no typed value.
@@ -69,9 +74,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn value(self, text: &str) -> Result<Value<'_>, Malformed> {
+    fn value(self, bytes: &[u8]) -> Result<Value<'_>, Malformed> {
         match self {
-            Self::Absent(reason) => Ok(Value::Absent(Absence { reason, text: Some(text) })),
+            Self::Absent(reason) => Ok(Value::Absent(Absence { reason, text: Some(utf8(bytes)?) })),
             Self::Malformed => Err(Malformed),
         }
     }

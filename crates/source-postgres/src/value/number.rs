@@ -1,20 +1,39 @@
 //! Integers, floats, booleans, `uuid` and `bytea`.
 
-use super::Malformed;
+use super::{Malformed, utf8};
 
 /// A whole number of at most 64 bits.
-pub fn long(text: &str) -> Result<i64, Malformed> {
-    if text.starts_with('+') {
+pub fn long(bytes: &[u8]) -> Result<i64, Malformed> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    // Eighteen digits never overflow.
+    if let Some(number) = digits_of(digits) {
+        return Ok(if negative { number.wrapping_neg() } else { number });
+    }
+    if bytes.first() == Some(&b'+') {
         return Err(Malformed);
     }
-    text.parse().map_err(|_| Malformed)
+    utf8(bytes)?.parse().map_err(|_| Malformed)
+}
+
+/// One to eighteen digits and nothing else.
+pub(super) fn digits_of(digits: &[u8]) -> Option<i64> {
+    if !matches!(digits.len(), 1..=18) {
+        return None;
+    }
+    digits.iter().try_fold(0i64, |sum, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| sum.wrapping_mul(10).wrapping_add(i64::from(digit)))
+    })
 }
 
 /// `t` and `f` of `boolean`, `1` and `0` of `bit(1)`.
-pub fn boolean(text: &str) -> Result<bool, Malformed> {
-    match text {
-        "t" | "1" => Ok(true),
-        "f" | "0" => Ok(false),
+pub fn boolean(bytes: &[u8]) -> Result<bool, Malformed> {
+    match bytes {
+        b"t" | b"1" => Ok(true),
+        b"f" | b"0" => Ok(false),
         _ => Err(Malformed),
     }
 }
@@ -55,8 +74,8 @@ pub fn uuid(text: &str) -> Result<&str, Malformed> {
 }
 
 /// `\x` and two hexadecimal digits a byte.
-pub fn bytea(text: &str, bytes: &mut Vec<u8>) -> Result<(), Malformed> {
-    let digits = text.strip_prefix("\\x").ok_or(Malformed)?.as_bytes();
+pub fn bytea(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), Malformed> {
+    let digits = text.strip_prefix(b"\\x").ok_or(Malformed)?;
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(Malformed);
@@ -85,17 +104,17 @@ mod tests {
 
     #[test]
     fn grammar_is_strict() {
-        for bad in ["", "+1", "1.0", " 1", "9223372036854775808", "-"] {
-            assert!(long(bad).is_err(), "{bad}");
+        for bad in ["", "+1", "1.0", " 1", "9223372036854775808", "-", "--1", "-+1", "1-", "\u{fffd}"] {
+            assert!(long(bad.as_bytes()).is_err(), "{bad}");
         }
         for bad in ["", "inf", "nan", "+1", "1e999", "Infinity ", "1_0"] {
             assert!(double(bad).is_err() && float(bad).is_err(), "{bad}");
         }
         for bad in ["", "true", "2", "T"] {
-            assert!(boolean(bad).is_err(), "{bad}");
+            assert!(boolean(bad.as_bytes()).is_err(), "{bad}");
         }
         for bad in ["", "\\x1", "x00", "\\xAB", "\\xg0"] {
-            assert!(bytea(bad, &mut Vec::new()).is_err(), "{bad}");
+            assert!(bytea(bad.as_bytes(), &mut Vec::new()).is_err(), "{bad}");
         }
         assert!(uuid("A0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11").is_err());
         assert!(uuid("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11").is_ok());
@@ -104,7 +123,7 @@ mod tests {
     proptest! {
         #[test]
         fn numbers_round_trip(n: i64, d: f64, f: f32, bytes: Vec<u8>) {
-            prop_assert_eq!(long(&n.to_string()).unwrap(), n);
+            prop_assert_eq!(long(n.to_string().as_bytes()).unwrap(), n);
             if d.is_finite() {
                 prop_assert_eq!(double(&format!("{d:e}")).unwrap().to_bits(), d.to_bits());
             }
@@ -113,7 +132,7 @@ mod tests {
             }
             let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
             let mut read = vec![1];
-            bytea(&format!("\\x{hex}"), &mut read).unwrap();
+            bytea(format!("\\x{hex}").as_bytes(), &mut read).unwrap();
             prop_assert_eq!(read, bytes);
         }
     }

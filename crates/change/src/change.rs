@@ -11,6 +11,8 @@ pub enum Kind {
     Update,
     Delete,
     Truncate,
+    /// A row that was there already, copied from the table.
+    Read,
 }
 
 /// A transaction that the server has committed.
@@ -33,7 +35,7 @@ pub struct Change<'a> {
     /// `before` holds only the columns of the replica identity; all others answer [`Absent`](crate::Value::Absent)
     /// with reason `KeyOnly`.
     pub before_is_key_only: bool,
-    /// The new row: `None` for deletes and truncates.
+    /// The new row: `None` for deletes and truncates. The row itself for reads.
     pub after: Option<&'a dyn Row>,
     /// Number of this change in its transaction, from 1, over all captured tables.
     pub total_order: u64,

@@ -9,11 +9,14 @@
 //!    `Commit`. Only committed changes ever appear. It waits at most the given time.
 //! 3. [`Source::position`] is the place right after the step that `next` returned last. Between `Begin` and `Commit` it
 //!    names a cut inside the transaction; starting from there yields the rest of it, with the same numbers.
+//!    Copied rows come between two transactions, as chunks: `Chunk`, changes of kind `Read`, `Progress`, `Commit`. They do
+//!    not move the position, and there is no cut inside them: rows and progress become durable together or not at all.
 //! 4. [`Source::confirm`] tells the source that everything up to a position is durable downstream. Only then may it let
 //!    the database forget. A source keeps its connection alive by itself, however long nobody calls `next`.
 //! 5. After any error the source is spent: it is dropped, or started again from a checkpoint. Nothing is replayed from
 //!    memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +32,14 @@ pub enum Step<'a> {
     /// The shape of a table, before its first change and again whenever it differs.
     Table(&'a Arc<Table>),
     Change(Change<'a>),
-    /// The transaction of the last `Begin` is complete. `more` tells whether bytes that were already received wait to be
+    /// Rows of a table's copy begin. The transaction stands for the snapshot that shows them.
+    Chunk(&'a Transaction),
+    /// How far a copy is with the rows since `Chunk`: kept beside the checkpoint under `key`, for [`Resume::progress`].
+    Progress {
+        key: &'a str,
+        text: &'a str,
+    },
+    /// The transaction of the last `Begin`, or the chunk, is complete. `more` tells whether bytes that were already received wait to be
     /// decoded: if not, the engine closes its batch for the sake of latency.
     Commit {
         more: bool,
@@ -76,6 +86,8 @@ pub struct Resume {
     pub position: Position,
     /// [`SourceInfo::server_identity`] at the time of the checkpoint.
     pub server_identity: String,
+    /// What [`Step::Progress`] said last, by key.
+    pub progress: BTreeMap<String, String>,
 }
 
 /// The answer to [`Source::start`].

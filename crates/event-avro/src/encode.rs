@@ -152,7 +152,7 @@ pub struct Plan {
 /// `version` to `ts_ns` is one transaction's, the time of processing is one batch's.
 #[derive(Clone, Debug, Default)]
 struct Memo {
-    commit_time: Option<i64>,
+    transaction: Option<(i64, bool)>,
     source: Vec<u8>,
     now: Option<i64>,
     times: Vec<u8>,
@@ -172,8 +172,8 @@ struct Operation {
 struct SourcePlan {
     /// `version`, `connector`, `name`.
     head: Vec<u8>,
-    /// `snapshot`, `db`, `sequence`.
-    middle: Vec<u8>,
+    /// `snapshot`, `db`, `sequence`; for changes, and for copied rows.
+    middle: [Vec<u8>; 2],
     operations: Vec<Operation>,
     columns: Vec<Column>,
 }
@@ -184,10 +184,13 @@ impl SourcePlan {
         for text in [stream.version, info.connector, stream.name] {
             wire::string(&mut head, text);
         }
-        let mut middle = vec![BRANCH_0];
-        wire::string(&mut middle, "false");
-        wire::string(&mut middle, &info.database);
-        middle.push(BRANCH_0);
+        let middle = ["false", "true"].map(|snapshot| {
+            let mut middle = vec![BRANCH_0];
+            wire::string(&mut middle, snapshot);
+            wire::string(&mut middle, &info.database);
+            middle.push(BRANCH_0);
+            middle
+        });
         let operation = |column: &Column| Operation {
             kind: column.kind,
             optional: schema::source_column_is_optional(column),
@@ -239,7 +242,7 @@ impl Plan {
     ///
     /// [`EncodeError`]; nothing is appended then.
     pub fn encode(&mut self, change: &Change<'_>, now: i64, out: &mut Records) -> Result<(), EncodeError> {
-        self.remember(change.transaction.commit_time, now);
+        self.remember(change.transaction.commit_time, change.kind == Kind::Read, now);
         let (bytes, entries) = (out.bytes.len(), out.entries.len());
         let result = self.append(change, out);
         if result.is_err() {
@@ -249,15 +252,15 @@ impl Plan {
         result
     }
 
-    fn remember(&mut self, commit_time: i64, now: i64) {
-        let Memo { commit_time: known_commit, source, now: known_now, times } = &mut self.memo;
-        if *known_commit != Some(commit_time) {
+    fn remember(&mut self, commit_time: i64, copied: bool, now: i64) {
+        let Memo { transaction, source, now: known_now, times } = &mut self.memo;
+        if *transaction != Some((commit_time, copied)) {
             source.clear();
             source.extend_from_slice(&self.source.head);
             wire::long(source, milliseconds(commit_time));
-            source.extend_from_slice(&self.source.middle);
+            source.extend_from_slice(&self.source.middle[usize::from(copied)]);
             put_fine_time(source, commit_time);
-            *known_commit = Some(commit_time);
+            *transaction = Some((commit_time, copied));
         }
         if *known_now != Some(now) {
             times.clear();
@@ -271,10 +274,10 @@ impl Plan {
     fn append(&self, change: &Change<'_>, out: &mut Records) -> Result<(), EncodeError> {
         let event = |op, before, after| Event { op, before, after, change };
         match change.kind {
-            Kind::Insert => {
+            Kind::Insert | Kind::Read => {
                 let after = Rows::new(self.row(change, Image::After)?, Image::After);
                 let key = self.append_key(&after, out)?;
-                self.append_value(&event("c", None, Some(after)), key, out)
+                self.append_value(&event(crate::render::op(change.kind), None, Some(after)), key, out)
             }
             Kind::Update => self.append_update(change, out),
             Kind::Delete => {
@@ -372,10 +375,14 @@ impl Plan {
             }
         }
         self.put_source(change, bytes, scratch)?;
-        bytes.push(BRANCH_1);
-        wire::string(bytes, &change.transaction.id);
-        wire::long(bytes, change.total_order.cast_signed());
-        wire::long(bytes, change.table_order.cast_signed());
+        if change.kind == Kind::Read {
+            bytes.push(BRANCH_0);
+        } else {
+            bytes.push(BRANCH_1);
+            wire::string(bytes, &change.transaction.id);
+            wire::long(bytes, change.total_order.cast_signed());
+            wire::long(bytes, change.table_order.cast_signed());
+        }
         wire::string(bytes, event.op);
         bytes.extend_from_slice(&self.memo.times);
         scratch.absent.put(bytes);

@@ -19,6 +19,7 @@ pub const fn op(kind: Kind) -> &'static str {
         Kind::Update => "u",
         Kind::Delete => "d",
         Kind::Truncate => "t",
+        Kind::Read => "r",
     }
 }
 
@@ -135,6 +136,7 @@ pub fn render_line(change: &Change<'_>, color: bool) -> Result<String, ValueErro
         Kind::Update => ("update  ", "33"),
         Kind::Delete => ("delete  ", "31"),
         Kind::Truncate => ("truncate", "35"),
+        Kind::Read => ("read    ", "36"),
     };
     let mut line = format!("{} {}", paint(code, word), paint("1", &printable(&change.table.name.to_string())));
     let table = change.table.as_ref();

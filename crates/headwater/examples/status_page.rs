@@ -39,6 +39,7 @@ fn sample(state: State) -> Status {
         updates,
         deletes,
         truncates,
+        reads: 0,
     };
     Status {
         name: "shop".into(),

@@ -23,6 +23,8 @@ pub fn source(config: &Config) -> source_postgres::Config {
     assembled.deadline = source.read_timeout;
     assembled.connect_timeout = source.connect_timeout;
     assembled.table_interval = source.table_refresh;
+    assembled.snapshot = source.snapshot;
+    assembled.snapshot_workers = source.snapshot_workers;
     assembled
 }
 

@@ -36,6 +36,7 @@ fn describe(name: &str, progress: Progress, kafka: KafkaStatus, alive: bool) -> 
         updates: table.updates,
         deletes: table.deletes,
         truncates: table.truncates,
+        reads: table.reads,
     });
     Status {
         name: name.to_owned(),

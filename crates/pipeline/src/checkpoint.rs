@@ -7,6 +7,7 @@
 //! [`Durable`] can be made only here, after the broker has confirmed the record, and only a `Durable` can tell a source
 //! what it may forget.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,19 +33,34 @@ pub struct Record {
     pub server: Option<String>,
     /// Everything up to here is in Kafka. Absent until the source has been started once.
     pub position: Option<String>,
+    /// The progress of snapshots is in records of its own (`<pipeline>/<table>`), none of them before this offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_from: Option<i64>,
     /// The version of headwater that wrote it, for people.
     pub version: String,
     /// When, microseconds since 1970, for people.
     pub written_at: i64,
 }
 
-impl Record {
+/// A pipeline's checkpoint as it was found: the record, and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checkpoint {
+    #[serde(flatten)]
+    pub record: Record,
+    /// How far the snapshots of tables are, in the source's own words.
+    pub progress: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
     /// Where a source goes on.
     pub fn resume(&self) -> Option<Resume> {
-        let (Some(position), Some(server)) = (&self.position, &self.server) else { return None };
-        Some(Resume { position: Position::new(position.as_str()), server_identity: server.clone() })
+        let (Some(position), Some(server)) = (&self.record.position, &self.record.server) else { return None };
+        let progress = self.progress.clone();
+        Some(Resume { position: Position::new(position.as_str()), server_identity: server.clone(), progress })
     }
+}
 
+impl Record {
     /// Reads a record's value.
     pub fn parse(value: &[u8]) -> Result<Self, CheckpointError> {
         #[derive(Deserialize)]
@@ -97,13 +113,16 @@ pub fn read(
     topic: &str,
     pipeline: &str,
     on_wait: &mut dyn FnMut(sink_kafka::Wait) -> bool,
-) -> Result<Option<Record>, Failure> {
+) -> Result<Found, Failure> {
     let key = pipeline.as_bytes();
-    let wanted = sink_kafka::Wanted { keys: vec![key.to_vec()], prefixes: Vec::new() };
-    let found = sink_kafka::read_back(kafka, topic, PARTITION, &wanted, kafka.transaction_timeout * 2, on_wait)
-        .map_err(|error| Failure::kafka(&error))?;
-    let Some(value) = found.value(key) else { return Ok(None) };
-    Record::parse(value).map(Some).map_err(|error| Failure::Stop {
+    let mut back = |wanted| {
+        sink_kafka::read_back(kafka, topic, PARTITION, &wanted, kafka.transaction_timeout * 2, on_wait)
+            .map_err(|error| Failure::kafka(&error))
+    };
+    let found = back(sink_kafka::Wanted { keys: vec![key.to_vec()], ..Default::default() })?;
+    let high = found.high;
+    let Some(value) = found.value(key) else { return Ok(Found { checkpoint: None, high }) };
+    let record = Record::parse(value).map_err(|error| Failure::Stop {
         what: format!("{error} (topic {topic}, key {pipeline})"),
         help: match error {
             CheckpointError::Newer { .. } => "run the newer version of headwater".to_owned(),
@@ -111,7 +130,25 @@ pub fn read(
                 format!("look at it with `headwater checkpoint show`; is {topic} used by something else?")
             }
         },
-    })
+    })?;
+    let mut progress = BTreeMap::new();
+    if let Some(floor) = record.progress_from {
+        let prefix = format!("{pipeline}/");
+        let prefixes = vec![prefix.clone().into_bytes()];
+        for (key, found) in back(sink_kafka::Wanted { prefixes, floor, ..Default::default() })?.records {
+            let key = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+            progress.extend(found.value.map(|text| (key, String::from_utf8_lossy(&text).into_owned())));
+        }
+    }
+    Ok(Found { checkpoint: Some(Checkpoint { record, progress }), high })
+}
+
+/// What [`read`] found.
+#[derive(Debug)]
+pub struct Found {
+    pub checkpoint: Option<Checkpoint>,
+    /// The end of the topic at that time: whatever is written later has a higher offset.
+    pub high: i64,
 }
 
 /// Like [`read`], for people: a topic that does not exist holds no checkpoint, and is not made.
@@ -120,15 +157,16 @@ pub fn read_if_any(
     topic: &str,
     pipeline: &str,
     on_wait: &mut dyn FnMut(sink_kafka::Wait) -> bool,
-) -> Result<Option<Record>, Failure> {
+) -> Result<Option<Checkpoint>, Failure> {
     let admin = Admin::connect(kafka).map_err(|error| Failure::kafka(&error))?;
     match admin.partitions(topic).map_err(|error| Failure::kafka(&error))? {
         None => Ok(None),
-        Some(_) => read(kafka, topic, pipeline, on_wait),
+        Some(_) => read(kafka, topic, pipeline, on_wait).map(|found| found.checkpoint),
     }
 }
 
-/// Writes another position into the checkpoint, because a person has accepted what lies between. Fences whoever runs.
+/// Writes another position into the checkpoint, because a person has accepted what lies between. Fences whoever runs. The
+/// progress of snapshots is kept.
 pub fn replace(
     kafka: &sink_kafka::Config,
     config: &Config,
@@ -142,7 +180,8 @@ pub fn replace(
     let producer = Producer::connect(kafka, Arc::default())
         .map_err(|error| Failure::Stop { what: error.to_string(), help: "mend the [kafka] section".to_owned() })?;
     producer.init(kafka.transaction_timeout).map_err(|error| Failure::kafka(&error))?;
-    let mut checkpoints = Checkpoints::new(config, kafka, instance, None);
+    let previous = read(kafka, &config.checkpoint_topic, &config.name, &mut |_| true)?;
+    let mut checkpoints = Checkpoints::new(config, kafka, instance, &previous);
     checkpoints.serves(server_identity);
     checkpoints.record.position = Some(position.to_owned());
     checkpoints.claim(&producer)
@@ -154,6 +193,11 @@ pub(crate) struct Checkpoints {
     topic: String,
     pipeline: String,
     record: Record,
+    progress: BTreeMap<String, String>,
+    /// Keys of `progress` that the next checkpoint brings.
+    unwritten: BTreeSet<String>,
+    /// The end of the topic when the session began.
+    began: i64,
     transactional: bool,
     timeout: Duration,
     /// What the producer had acknowledged when the last batch was finished.
@@ -162,7 +206,12 @@ pub(crate) struct Checkpoints {
 
 impl Checkpoints {
     /// For a session of `instance` that goes on from `previous`. The topic exists.
-    pub(crate) fn new(config: &Config, kafka: &sink_kafka::Config, instance: &str, previous: Option<&Record>) -> Self {
+    ///
+    /// What is known of snapshots is written once more with the next checkpoint: so it is never far from the end of the
+    /// topic, and a start reads only what the last session wrote.
+    pub(crate) fn new(config: &Config, kafka: &sink_kafka::Config, instance: &str, found: &Found) -> Self {
+        let previous = found.checkpoint.as_ref().map(|checkpoint| &checkpoint.record);
+        let progress = found.checkpoint.as_ref().map(|checkpoint| checkpoint.progress.clone()).unwrap_or_default();
         Self {
             topic: config.checkpoint_topic.clone(),
             pipeline: config.name.clone(),
@@ -171,9 +220,13 @@ impl Checkpoints {
                 instance: instance.to_owned(),
                 server: previous.and_then(|record| record.server.clone()),
                 position: previous.and_then(|record| record.position.clone()),
+                progress_from: (!progress.is_empty()).then_some(found.high),
                 version: config.version.to_owned(),
                 written_at: 0,
             },
+            unwritten: progress.keys().cloned().collect(),
+            progress,
+            began: found.high,
             transactional: kafka.delivery == sink_kafka::Delivery::ExactlyOnce,
             timeout: kafka.transaction_timeout,
             acknowledged: 0,
@@ -190,6 +243,13 @@ impl Checkpoints {
     /// The server that positions belong to from now on.
     pub(crate) fn serves(&mut self, server_identity: &str) {
         self.record.server = Some(server_identity.to_owned());
+    }
+
+    /// The progress of a snapshot, for the next checkpoint.
+    pub(crate) fn progress(&mut self, key: &str, text: &str) {
+        self.progress.insert(key.to_owned(), text.to_owned());
+        self.unwritten.insert(key.to_owned());
+        self.record.progress_from.get_or_insert(self.began);
     }
 
     /// Makes a closed batch durable. The Kafka transaction, if there is one, is open and ends here.
@@ -217,10 +277,18 @@ impl Checkpoints {
             leg: Leg::Kafka,
             what: format!("cannot write the checkpoint: {error}"),
         })?;
-        let record = Outgoing { partition: PARTITION, key: Some(self.pipeline.as_bytes()), value: Some(&value) };
-        producer
-            .send(&self.topic, std::iter::once(record))
-            .map_err(|error| Failure::undelivered(&error, "the checkpoint"))
+        let unwritten = std::mem::take(&mut self.unwritten);
+        let records: Vec<(String, &[u8])> = unwritten
+            .iter()
+            .filter_map(|key| Some((format!("{}/{key}", self.pipeline), self.progress.get(key)?.as_bytes())))
+            .chain([(self.pipeline.clone(), value.as_slice())])
+            .collect();
+        let outgoing = records.iter().map(|(key, value)| Outgoing {
+            partition: PARTITION,
+            key: Some(key.as_bytes()),
+            value: Some(value),
+        });
+        producer.send(&self.topic, outgoing).map_err(|error| Failure::undelivered(&error, "the checkpoint"))
     }
 
     fn finish(&mut self, producer: &Producer) -> Result<(), Failure> {
@@ -240,6 +308,7 @@ mod tests {
             instance: "a".into(),
             server: Some("7".into()),
             position: Some("0/10".into()),
+            progress_from: None,
             version: "0.1.0".into(),
             written_at: 5,
         }
@@ -259,8 +328,12 @@ mod tests {
 
     #[test]
     fn a_claim_without_position_does_not_resume() {
+        let checkpoint = |record| Checkpoint { record, progress: BTreeMap::new() };
         let claim = Record { position: None, ..record() };
-        assert_eq!(claim.resume(), None);
-        assert_eq!(record().resume().map(|resume| resume.position.as_str().to_owned()), Some("0/10".to_owned()));
+        assert_eq!(checkpoint(claim).resume(), None);
+        assert_eq!(
+            checkpoint(record()).resume().map(|resume| resume.position.as_str().to_owned()),
+            Some("0/10".to_owned())
+        );
     }
 }

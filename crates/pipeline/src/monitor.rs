@@ -65,6 +65,8 @@ pub struct TableProgress {
     pub updates: u64,
     pub deletes: u64,
     pub truncates: u64,
+    /// Rows copied by a snapshot.
+    pub reads: u64,
 }
 
 /// Shared with whoever looks. The engine writes once per batch.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use change::{Source, Started};
 
-use crate::checkpoint::{self, Record};
+use crate::checkpoint::{self, Checkpoint, Found};
 use crate::error::{Ended, Failure};
 use crate::metrics::LegLabels;
 use crate::monitor::{Monitor, State};
@@ -85,7 +85,7 @@ impl Pipeline {
         (outcome, progressed)
     }
 
-    pub(crate) fn read_checkpoint(&self) -> Result<Option<Record>, Failure> {
+    pub(crate) fn read_checkpoint(&self) -> Result<Found, Failure> {
         let topic = &self.config.checkpoint_topic;
         checkpoint::read(&self.kafka, topic, &self.config.name, &mut |wait| {
             tracing::info!(
@@ -98,9 +98,9 @@ impl Pipeline {
     }
 
     /// Another instance in the checkpoint than ours, after we had claimed it: we have been replaced.
-    pub(crate) fn refuse_if_replaced(&self, record: Option<&Record>) -> Result<(), Failure> {
-        match record {
-            Some(record) if record.instance != self.instance => Err(Failure::Fenced { by: record.instance.clone() }),
+    pub(crate) fn refuse_if_replaced(&self, found: Option<&Checkpoint>) -> Result<(), Failure> {
+        match found.map(|checkpoint| &checkpoint.record.instance) {
+            Some(instance) if *instance != self.instance => Err(Failure::Fenced { by: instance.clone() }),
             _ => Ok(()),
         }
     }

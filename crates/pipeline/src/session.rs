@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use change::{Position, Source, Step, Table};
 use sink_kafka::{Admin, Producer, TopicSpec};
 
-use crate::checkpoint::{Checkpoints, Record};
+use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::clock;
 use crate::config::{IDLE_CHECKPOINT, LONGEST_OPEN};
 use crate::error::Failure;
@@ -63,6 +63,8 @@ pub(crate) struct Session<'p> {
     durable: Position,
     durable_at: Instant,
     last_commit_time: Option<i64>,
+    /// Between the two ends of a chunk of copied rows.
+    in_chunk: bool,
     /// Counts changes, to look at the clock now and then while a transaction arrives.
     changes: u32,
     /// Whether anything became durable since the start: then the next failure is a fresh one.
@@ -82,19 +84,19 @@ impl<'p> Session<'p> {
         let topic = TopicSpec::checkpoint(&config.checkpoint_topic, pipeline.kafka.topics.replication_factor);
         admin.ensure_checkpoint(&topic).map_err(|error| Failure::kafka(&error))?;
         if *claimed {
-            pipeline.refuse_if_replaced(pipeline.read_checkpoint()?.as_ref())?;
+            pipeline.refuse_if_replaced(pipeline.read_checkpoint()?.checkpoint.as_ref())?;
         }
         let producer = Producer::connect(&pipeline.kafka, pipeline.shutdown.flag())
             .map_err(|error| Failure::Stop { what: error.to_string(), help: CONFIG_HELP.to_owned() })?;
         producer.init(INIT).map_err(|error| Failure::kafka(&error))?;
         let previous = pipeline.read_checkpoint()?;
         if *claimed {
-            pipeline.refuse_if_replaced(previous.as_ref())?;
+            pipeline.refuse_if_replaced(previous.checkpoint.as_ref())?;
         }
-        let mut checkpoints = Checkpoints::new(config, &pipeline.kafka, &pipeline.instance, previous.as_ref());
+        let mut checkpoints = Checkpoints::new(config, &pipeline.kafka, &pipeline.instance, &previous);
         checkpoints.claim(&producer)?;
         *claimed = true;
-        let resume = previous.as_ref().and_then(Record::resume);
+        let resume = previous.checkpoint.as_ref().and_then(Checkpoint::resume);
         let started = source.start(resume.as_ref())?;
         if resume.is_none() {
             pipeline.refuse_used_topics(&started)?;
@@ -123,6 +125,7 @@ impl<'p> Session<'p> {
             durable: if resume.is_some() { started.position } else { Position::new("") },
             durable_at: clock::now(),
             last_commit_time: None,
+            in_chunk: false,
             changes: 0,
             progressed: false,
         })
@@ -143,7 +146,8 @@ impl<'p> Session<'p> {
             self.close(Cut::AtTransactionEnd)?;
         }
         loop {
-            if self.pipeline.shutdown.is_asked() {
+            // A chunk is in memory, and never cut.
+            if self.pipeline.shutdown.is_asked() && !self.in_chunk {
                 return self.drain();
             }
             match self.turn()? {
@@ -164,6 +168,20 @@ impl<'p> Session<'p> {
                 self.ledger.begin()?;
                 Ok(After::Nothing)
             }
+            Step::Chunk(_) => {
+                self.ledger.begin()?;
+                self.in_chunk = true;
+                Ok(After::Nothing)
+            }
+            Step::Progress { key, text } => {
+                // Rows may all have been dropped for something newer: then this is all that the batch holds.
+                if self.opened.is_none() {
+                    self.opened = Some(clock::now());
+                    self.producer.begin().map_err(|error| Failure::kafka(&error))?;
+                }
+                self.checkpoints.progress(key, text);
+                Ok(After::Nothing)
+            }
             Step::Table(table) if self.publisher.is_ready(table) => Ok(After::Nothing),
             Step::Table(table) => Ok(After::Prepare(Arc::clone(table))),
             Step::Change(change) => {
@@ -171,7 +189,9 @@ impl<'p> Session<'p> {
                     self.opened = Some(clock::now());
                     self.producer.begin().map_err(|error| Failure::kafka(&error))?;
                 }
-                self.last_commit_time = Some(change.transaction.commit_time);
+                if !self.in_chunk {
+                    self.last_commit_time = Some(change.transaction.commit_time);
+                }
                 let published = self.publisher.publish(&self.producer, &change)?;
                 self.ledger.sent(published.records, published.bytes)?;
                 self.changes = self.changes.wrapping_add(1);
@@ -180,6 +200,7 @@ impl<'p> Session<'p> {
             }
             Step::Commit { more } => {
                 self.ledger.end()?;
+                self.in_chunk = false;
                 Ok(match (self.opened.is_some(), more) {
                     (false, _) => After::Nothing,
                     (true, false) => After::Close,
@@ -191,7 +212,7 @@ impl<'p> Session<'p> {
 
     /// Closes a batch that has reached a limit.
     fn close_if_due(&mut self) -> Result<(), Failure> {
-        let Some(opened) = self.opened else { return Ok(()) };
+        let Some(opened) = self.opened.filter(|_| !self.in_chunk) else { return Ok(()) };
         let batch = self.pipeline.config.batch;
         let full = self.ledger.open_bytes() >= batch.max_bytes;
         let old = opened.elapsed() >= batch.max_time;
@@ -270,9 +291,13 @@ impl<'p> Session<'p> {
         }
         let counts: Vec<_> = self.publisher.take_counts().map(|(name, counts)| (name.to_string(), counts)).collect();
         for (table, counts) in &counts {
-            for (op, count) in
-                [("c", counts.inserts), ("u", counts.updates), ("d", counts.deletes), ("t", counts.truncates)]
-            {
+            for (op, count) in [
+                ("c", counts.inserts),
+                ("u", counts.updates),
+                ("d", counts.deletes),
+                ("t", counts.truncates),
+                ("r", counts.reads),
+            ] {
                 if count > 0 {
                     metrics.rows.get_or_create(&RowLabels { table: table.clone(), op }).inc_by(count);
                 }
@@ -289,6 +314,7 @@ impl<'p> Session<'p> {
                 total.updates += counts.updates;
                 total.deletes += counts.deletes;
                 total.truncates += counts.truncates;
+                total.reads += counts.reads;
                 total.topic = counts.topic;
             }
         });

@@ -30,8 +30,10 @@ const FIRST_WINDOW: i64 = 200;
 pub struct Wanted {
     /// Exact keys. Reading ends as soon as each was met.
     pub keys: Vec<Vec<u8>>,
-    /// Every key that begins so. Reading then goes back to the start of the log, since nobody knows how many there are.
+    /// Every key that begins so. Reading then goes back to `floor`, since nobody knows how many there are.
     pub prefixes: Vec<Vec<u8>>,
+    /// No wanted record lies before this offset.
+    pub floor: i64,
 }
 
 impl Wanted {
@@ -91,7 +93,7 @@ pub fn read_back(
     let (_, high) = everything.watermarks(topic, partition, REQUEST)?;
     drop(everything);
     let log = Log { reader: Reader::connect(config, true).map_err(AdminError::from)?, topic, partition };
-    let low = log.until_visible(high, wait, on_wait)?;
+    let low = log.until_visible(high, wait, on_wait)?.max(wanted.floor);
     let deadline = Instant::now() + wait.max(REQUEST);
     let mut records = BTreeMap::new();
     let (mut end, mut window) = (high, FIRST_WINDOW);

@@ -42,7 +42,7 @@ fn put(producer: &Producer, topic: &str, key: &str, value: &str) {
 }
 
 fn read(config: &Config, topic: &str, key: &str) -> Found {
-    let wanted = Wanted { keys: vec![key.as_bytes().to_vec()], prefixes: Vec::new() };
+    let wanted = Wanted { keys: vec![key.as_bytes().to_vec()], ..Wanted::default() };
     read_back(config, topic, 0, &wanted, LONG, &mut |_| true).unwrap()
 }
 
@@ -80,7 +80,7 @@ fn a_record_behind_anothers_open_transaction_is_waited_for() {
     let producer = producer(&ours);
     put(&producer, &topic, "p", "hidden");
     producer.commit(LONG).unwrap();
-    let wanted = Wanted { keys: vec![b"p".to_vec()], prefixes: Vec::new() };
+    let wanted = Wanted { keys: vec![b"p".to_vec()], ..Wanted::default() };
     let given_up = read_back(&ours, &topic, 0, &wanted, LONG, &mut |_| false).unwrap_err();
     assert!(matches!(given_up, ReadError::Hidden { .. }), "{given_up}");
     let mut other = Some(other);

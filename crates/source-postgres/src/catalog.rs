@@ -333,6 +333,37 @@ pub(crate) fn as_relation(connection: &mut Connection, table: &Candidate) -> Res
     })
 }
 
+/// What a publication leaves of a table.
+#[derive(Debug, Default)]
+pub(crate) struct Published {
+    /// The columns in its list, if it has one.
+    pub(crate) columns: Option<Vec<String>>,
+    /// The condition that its rows have to meet, as SQL.
+    pub(crate) filter: Option<String>,
+}
+
+/// Column lists and row filters exist since version 15.
+pub(crate) fn published(connection: &mut Connection, publication: &str, table: &TableName) -> Result<Published, Error> {
+    let doing = format!("reading what publication {publication} publishes of {table}");
+    let newer = connection.query(&doing, "SELECT current_setting('server_version_num')::int >= 150000")?;
+    if !newer.first().is_some_and(|row| flag(row, 0)) {
+        return Ok(Published::default());
+    }
+    let rows = connection.query(
+        &doing,
+        &format!(
+            "SELECT p.rowfilter, c.name FROM pg_publication_tables p, unnest(p.attnames) c(name) \
+             WHERE p.pubname = {} AND p.schemaname = {} AND p.tablename = {}",
+            sql::literal(publication),
+            sql::literal(&table.schema),
+            sql::literal(&table.table)
+        ),
+    )?;
+    let filter = rows.first().and_then(|row| row.first().cloned().flatten());
+    let names: Vec<String> = rows.iter().filter_map(|row| row.get(1).cloned().flatten()).collect();
+    Ok(Published { columns: (!names.is_empty()).then_some(names), filter })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,30 @@ pub struct Config {
     /// How many received bytes may wait for the encoder.
     #[serde(default = "default_queue_bytes")]
     pub queue_bytes: usize,
+    /// Whether the rows that are there when a table joins are published too.
+    #[serde(default)]
+    pub snapshot: Snapshot,
+    /// How many tables are copied at the same time, each with a connection of its own.
+    #[serde(default = "default_snapshot_workers")]
+    pub snapshot_workers: usize,
+}
+
+/// Whether tables are copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Snapshot {
+    /// Each table once, when it joins.
+    Initial,
+    /// Only changes are published.
+    #[default]
+    Never,
+}
+
+/// Two keep a server of two cores and our encoder busy.
+pub(crate) const DEFAULT_SNAPSHOT_WORKERS: usize = 2;
+
+fn default_snapshot_workers() -> usize {
+    DEFAULT_SNAPSHOT_WORKERS
 }
 
 /// Longer than a server's checkpoint stalls it, as long as its own `wal_sender_timeout`.
@@ -119,6 +143,8 @@ impl Config {
             table_interval: DEFAULT_TABLE_INTERVAL,
             temporary: false,
             queue_bytes: DEFAULT_QUEUE_BYTES,
+            snapshot: Snapshot::default(),
+            snapshot_workers: DEFAULT_SNAPSHOT_WORKERS,
         }
     }
 

@@ -212,6 +212,34 @@ impl Connection {
         }
     }
 
+    /// Runs one statement and gives the body of each `DataRow` to `each`, without a copy. Returns the types of the columns.
+    pub(crate) fn rows(&mut self, doing: &str, sql: &str, each: &mut dyn FnMut(&[u8])) -> Result<Vec<u32>, Error> {
+        self.say(doing, |buffer| frontend::query(sql, buffer))?;
+        let (mut types, mut failed, mut begin) = (Vec::new(), None, Instant::now());
+        loop {
+            let waiting = self.received.get(self.used..).unwrap_or_default();
+            let Split::Frame { tag, body, total } = frame::split(waiting).map_err(Error::wire(doing))? else {
+                self.fill(doing, begin)?;
+                continue;
+            };
+            match tag {
+                b'D' => each(body),
+                b'T' => types = row_description(body).map_err(Error::wire(doing))?,
+                b'E' if failed.is_none() => {
+                    failed = Some(Error::Server { doing: doing.to_owned(), error: server_error(body, doing)? });
+                }
+                b'E' | b'C' | b'I' | b'N' | b'S' => {}
+                b'Z' => {
+                    self.used += total;
+                    return failed.map_or(Ok(types), Err);
+                }
+                number => return Err(unexpected(doing, number)),
+            }
+            self.used += total;
+            begin = Instant::now();
+        }
+    }
+
     /// Begins a replication stream; from now on the bytes belong to the reader.
     pub(crate) fn start_stream(mut self, sql: &str) -> Result<(Transport, Vec<u8>), Error> {
         let doing = "starting replication";
@@ -304,6 +332,21 @@ pub(crate) fn server_error(body: &[u8], doing: &str) -> Result<ServerError, Erro
     };
     take().map_err(Error::wire(doing))?;
     Ok(error)
+}
+
+/// The types of the columns.
+fn row_description(body: &[u8]) -> Result<Vec<u32>, WireError> {
+    let mut reader = Reader::new("row description", body);
+    let count = reader.u16()?;
+    let mut types = Vec::with_capacity(count.into());
+    for _ in 0..count {
+        reader.terminated()?;
+        reader.take(6)?;
+        types.push(reader.u32()?);
+        reader.take(8)?;
+    }
+    reader.end()?;
+    Ok(types)
 }
 
 fn data_row(body: &[u8]) -> Result<Row, WireError> {

@@ -14,6 +14,7 @@ mod reader;
 mod relation;
 mod row;
 mod slot;
+mod snapshot;
 mod sockopt;
 mod sql;
 mod start;
@@ -26,7 +27,7 @@ mod watch;
 pub mod wire;
 
 pub use check::check;
-pub use config::{Config, Patterns};
+pub use config::{Config, Patterns, Snapshot};
 pub use error::{Error, ServerError};
 pub use slot::{SlotStatus, drop_slot, slot_status};
 pub use stream::PostgresSource;

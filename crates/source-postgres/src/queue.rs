@@ -33,6 +33,8 @@ pub(crate) struct Queue {
     /// Durable downstream: what the server may forget.
     confirmed: AtomicU64,
     closing: AtomicBool,
+    /// Somebody wants to know where the server is.
+    asked: AtomicBool,
 }
 
 struct Inner {
@@ -42,6 +44,7 @@ struct Inner {
     spare: Vec<Chunk>,
     end: Option<Error>,
     ended: bool,
+    nudged: bool,
 }
 
 /// What a wait for bytes came to.
@@ -55,12 +58,20 @@ pub(crate) enum Popped {
 impl Queue {
     pub(crate) fn new(limit: usize, confirmed: Lsn) -> Self {
         Self {
-            inner: Mutex::new(Inner { chunks: VecDeque::new(), bytes: 0, spare: Vec::new(), end: None, ended: false }),
+            inner: Mutex::new(Inner {
+                chunks: VecDeque::new(),
+                bytes: 0,
+                spare: Vec::new(),
+                end: None,
+                ended: false,
+                nudged: false,
+            }),
             filled: Condvar::new(),
             taken: Condvar::new(),
             limit,
             confirmed: AtomicU64::new(confirmed.0),
             closing: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
         }
     }
 
@@ -75,6 +86,21 @@ impl Queue {
 
     pub(crate) fn confirmed(&self) -> Lsn {
         Lsn(self.confirmed.load(Ordering::Acquire))
+    }
+
+    /// Lets the server be asked for a keep-alive.
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn take_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::AcqRel)
+    }
+
+    /// Ends the wait of [`Queue::pop`]: there is something else to do.
+    pub(crate) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.filled.notify_all();
     }
 
     pub(crate) fn close(&self) {
@@ -142,7 +168,7 @@ impl Queue {
                 return Popped::Ended(inner.end.take().unwrap_or_else(over));
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || std::mem::take(&mut inner.nudged) {
                 return Popped::Nothing;
             }
             inner = self.filled.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;

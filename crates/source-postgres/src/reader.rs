@@ -226,7 +226,7 @@ impl StreamReader {
         if silent >= self.pace.deadline {
             return Err(Error::Retry(format!("{DOING}: not a byte from the server for {:?}", self.pace.deadline)));
         }
-        let ask = silent >= self.pace.deadline / 2 && !self.asked;
+        let ask = self.queue.take_asked() || (silent >= self.pace.deadline / 2 && !self.asked);
         let moved = confirmed > self.told && since >= PROMPT;
         if self.reply_wanted || ask || moved || since >= self.pace.feedback {
             self.say_status(confirmed, ask)?;

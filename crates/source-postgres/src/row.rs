@@ -40,6 +40,14 @@ impl Image {
         self.bytes.get(start..start + length).unwrap_or_default()
     }
 
+    /// The text of a column that has one.
+    pub(crate) fn bytes_of(&self, index: usize) -> &[u8] {
+        match self.cells.get(index) {
+            Some(Cell::Text { start, length }) => self.raw(*start, *length),
+            _ => &[],
+        }
+    }
+
     #[cold]
     fn error(&self, index: usize, excerpt: &[u8]) -> ValueError {
         let table = &self.table.name;
@@ -90,7 +98,8 @@ impl Row for Image {
 #[derive(Default)]
 pub(crate) struct SourceRow {
     pub(crate) table: Option<Arc<Table>>,
-    pub(crate) xid: u32,
+    /// `None` for a row of a snapshot.
+    pub(crate) xid: Option<u32>,
     pub(crate) lsn: Lsn,
     pub(crate) origin: Option<(String, Lsn)>,
 }
@@ -129,7 +138,7 @@ fn number(lsn: Lsn) -> Value<'static> {
 impl Row for SourceRow {
     fn value<'v>(&'v self, index: usize, _: &'v mut Vec<u8>) -> Result<Value<'v>, ValueError> {
         Ok(match index {
-            2 => Value::Long(self.xid.into()),
+            2 => self.xid.map_or(Value::Null, |xid| Value::Long(xid.into())),
             3 => number(self.lsn),
             6 => self.origin.as_ref().map_or(Value::Null, |(_, lsn)| number(*lsn)),
             _ => self.text(index).map_or(Value::Null, Value::Text),

@@ -24,6 +24,8 @@ pub(crate) struct Begun {
     pub(crate) server: Server,
     pub(crate) system: System,
     pub(crate) place: Place,
+    pub(crate) captured: Vec<Candidate>,
+    /// The same as tables.
     pub(crate) tables: Vec<Arc<Table>>,
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
         sql::literal(&sql::identifier(&config.publication)).trim_start()
     );
     let (transport, early) = replication.start_stream(&command)?;
-    Ok(Begun { control, transport, early, server, system, place, tables })
+    Ok(Begun { control, transport, early, server, system, place, captured, tables })
 }
 
 /// A control connection that waits for no lock for long: a migration that holds one must not stall the stream.

@@ -23,7 +23,7 @@
 //! **Shapes are the log's.** Names, types and replica identity come from the relation message that precedes a change;
 //! only what it does not carry is asked of the catalogue. Rows are decoded by that shape alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ use change::{
 };
 
 use crate::catalog;
-use crate::config::{Config, Patterns};
+use crate::config::{Config, Patterns, Snapshot};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::lsn::Lsn;
@@ -43,12 +43,15 @@ use crate::queue::{Popped, Queue};
 use crate::reader::{POSTGRES_EPOCH, Pace, StreamReader};
 use crate::relation::{self, Shape};
 use crate::row::{Image, SourceRow, source_columns};
+use crate::snapshot::{Joined, Part, Publishing, Snapshots};
 use crate::sql;
 use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
 use crate::wire::pgoutput::{self, Message, Old};
 use crate::wire::tuple::Cell;
+
+mod copying;
 
 const DOING: &str = "decoding the stream";
 
@@ -111,6 +114,7 @@ enum Event {
     Table(u32),
     Row(u32, Kind, Option<Old>),
     Commit,
+    Copied(Part),
 }
 
 struct Running {
@@ -137,11 +141,21 @@ struct Running {
     /// Everything up to here was returned.
     position: Lsn,
     cut: Option<Cut>,
+    /// `None`: nothing is ever copied.
+    snapshots: Option<Snapshots>,
+    publishing: Option<Publishing>,
+    /// Key and text of the progress that is returned next.
+    progress: (String, String),
 }
 
 impl Running {
-    fn begin(config: &Config, patterns: &Patterns, begun: Begun) -> Result<(Self, Started), Error> {
-        let Begun { control, transport, early, server, system, place, tables } = begun;
+    fn begin(
+        config: &Config,
+        patterns: &Patterns,
+        begun: Begun,
+        progress: BTreeMap<String, String>,
+    ) -> Result<(Self, Started), Error> {
+        let Begun { control, transport, early, server, system, place, captured, tables } = begun;
         let from = place.restart();
         let queue = Arc::new(Queue::new(config.queue_bytes, from));
         let feedback = match server.wal_sender_timeout {
@@ -154,7 +168,16 @@ impl Running {
             .name("postgres-reader".to_owned())
             .spawn(move || reader.run())
             .map_err(Error::network("starting a thread"))?;
-        let watch = Watch::begin(config.clone(), patterns.clone(), server.version)?;
+        let snapshots = match config.snapshot {
+            Snapshot::Never => None,
+            Snapshot::Initial => {
+                let mut snapshots = Snapshots::new(config, &queue, progress)?;
+                snapshots.add(captured)?;
+                Some(snapshots)
+            }
+        };
+        let joined = snapshots.as_ref().map_or_else(Joined::default, Snapshots::door);
+        let watch = Watch::begin(config.clone(), patterns.clone(), server.version, joined)?;
         let nothing = Arc::new(Vec::new());
         let nobody = Arc::new(Table {
             name: TableName::new("", ""),
@@ -189,6 +212,9 @@ impl Running {
             serial: 0,
             position: from,
             cut: if let Place::Inside(cut) = place { Some(cut) } else { None },
+            snapshots,
+            publishing: None,
+            progress: Default::default(),
         };
         Ok((running, Started { info, position: Position::new(place.to_string()), tables }))
     }
@@ -289,7 +315,7 @@ impl Running {
             None => None,
         };
         self.serial += 1;
-        self.source.xid = xid;
+        self.source.xid = Some(xid);
         self.source.origin = None;
         self.in_flight = Some(InFlight {
             transaction: Transaction {
@@ -317,6 +343,11 @@ impl Running {
         }
         self.cut = None;
         self.position = self.position.max(end_lsn);
+        if flight.total > 0
+            && let Some(snapshots) = &mut self.snapshots
+        {
+            snapshots.passed(flight.xid);
+        }
         Ok(Event::Commit)
     }
 
@@ -390,7 +421,15 @@ impl Running {
             }
         }
         self.source.lsn = lsn;
+        self.record(relation, kind, old);
         Ok(Event::Row(relation, kind, old))
+    }
+
+    /// Tells the snapshots who touched what.
+    fn record(&mut self, relation: u32, kind: Kind, old: Option<Old>) {
+        if let (Some(snapshots), Some(flight)) = (&mut self.snapshots, &self.in_flight) {
+            snapshots.touch(relation, flight.xid, kind, old, &self.old, &self.new);
+        }
     }
 
     /// What one image lacks and the other (or the replica identity) tells.
@@ -479,13 +518,18 @@ impl Running {
                 }
                 if self.count(relation, self.truncated_at)? {
                     self.source.lsn = self.truncated_at;
+                    self.record(relation, Kind::Truncate, None);
                     return Ok(Some(Event::Row(relation, Kind::Truncate, None)));
                 }
+            }
+            if self.begin_copying()? {
+                return self.copy().map(Some);
             }
             if self.next >= self.filled {
                 let until = *until.get_or_insert_with(|| Instant::now() + wait);
                 if !self.refill(until.saturating_duration_since(Instant::now()))? {
-                    return Ok(None);
+                    // A chunk may have come meanwhile.
+                    return if self.begin_copying()? { self.copy().map(Some) } else { Ok(None) };
                 }
             }
             match self.advance()? {
@@ -501,6 +545,7 @@ impl Running {
         match event {
             Event::Nothing | Event::Moved => Some(Step::Idle),
             Event::Commit => Some(Step::Commit { more: self.more() }),
+            Event::Copied(part) => self.copied_step(*part),
             Event::Begin => self.in_flight.as_ref().map(|flight| Step::Begin(&flight.transaction)),
             Event::Table(oid) => self.relations.get(oid).map(|known| Step::Table(&known.shape.table)),
             Event::Row(oid, kind, old) => {
@@ -554,13 +599,15 @@ impl Source for PostgresSource {
     fn start(&mut self, from: Option<&Resume>) -> Result<Started, SourceError> {
         self.running = None;
         let begun = start::begin(&self.config, &self.patterns, from)?;
-        let (running, started) = Running::begin(&self.config, &self.patterns, begun)?;
+        let progress = from.map(|from| from.progress.clone()).unwrap_or_default();
+        let (running, started) = Running::begin(&self.config, &self.patterns, begun, progress)?;
         self.running = Some(running);
         Ok(started)
     }
 
     fn next(&mut self, wait: Duration) -> Result<Step<'_>, SourceError> {
         let running = self.running()?;
+        running.end_copying();
         match running.event(wait)? {
             None => Ok(Step::Idle),
             Some(event) => Ok(running.step(&event).unwrap_or(Step::Idle)),

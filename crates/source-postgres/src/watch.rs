@@ -3,13 +3,14 @@
 //! It never stops the stream: whatever it cannot do is a warning with the statement that would, said once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::config::{Config, Patterns};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::snapshot::Joined;
 use crate::{catalog, publication, start};
 
 /// The thread; stopped when dropped.
@@ -19,13 +20,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn begin(config: Config, patterns: Patterns, version: u32) -> Result<Self, Error> {
+    /// Tables that are in the stream after a look are put into `joined`.
+    pub(crate) fn begin(config: Config, patterns: Patterns, version: u32, joined: Joined) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("postgres-tables".to_owned())
             .spawn(move || {
-                let mut watcher = Watcher { config, patterns, version, control: None, said: BTreeSet::new() };
+                let mut watcher = Watcher { config, patterns, version, joined, control: None, said: BTreeSet::new() };
                 loop {
                     thread::park_timeout(watcher.config.table_interval);
                     if seen.load(Ordering::Acquire) {
@@ -53,6 +55,7 @@ struct Watcher {
     config: Config,
     patterns: Patterns,
     version: u32,
+    joined: Joined,
     control: Option<Connection>,
     said: BTreeSet<String>,
 }
@@ -84,6 +87,7 @@ impl Watcher {
             }
         }
         publication::ensure(control, &self.config, self.version, &good)?;
+        *self.joined.lock().unwrap_or_else(PoisonError::into_inner) = good;
         Ok(())
     }
 }

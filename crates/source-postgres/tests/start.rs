@@ -41,6 +41,7 @@ fn gaps_and_strangers_are_refused() {
     let at = |position: &str, identity: &str| Resume {
         position: Position::new(position),
         server_identity: identity.to_owned(),
+        progress: Default::default(),
     };
     let identity = &begun.info.server_identity;
     assert!(stop(source(&config).start(Some(&at("0/1", "1/1")))).0.contains("another server"));

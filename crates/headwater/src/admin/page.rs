@@ -110,11 +110,11 @@ fn tables(tables: &[TableStatus]) -> String {
     }
     let mut text = String::from(
         "<section class=\"tables\">\n<table>\n<thead><tr><th>Table</th><th>Topic</th><th>Inserts</th><th>Updates</th>\
-         <th>Deletes</th><th>Truncates</th></tr></thead>\n<tbody>\n",
+         <th>Deletes</th><th>Truncates</th><th>Copied</th></tr></thead>\n<tbody>\n",
     );
     for table in tables {
         text.push_str(&format!("<tr><td>{}</td><td>{}</td>", escape(&table.name), escape(&table.topic)));
-        for count in [table.inserts, table.updates, table.deletes, table.truncates] {
+        for count in [table.inserts, table.updates, table.deletes, table.truncates, table.reads] {
             let class = if count == 0 { " class=\"zero\"" } else { "" };
             text.push_str(&format!("<td{class}>{}</td>", group(count)));
         }

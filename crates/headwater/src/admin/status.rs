@@ -84,6 +84,8 @@ pub struct TableStatus {
     pub updates: u64,
     pub deletes: u64,
     pub truncates: u64,
+    /// Rows copied by a snapshot.
+    pub reads: u64,
 }
 
 /// `GET /status`

@@ -21,7 +21,7 @@ pub enum Accepted {
 
 /// Explains, and with `yes` writes the new checkpoint. A running process of the pipeline is fenced by it.
 pub fn run(config: &Config, accepted: Accepted, yes: bool) -> Result<(), Failure> {
-    let record = read(config)?;
+    let record = read(config)?.map(|found| found.record);
     let status = source_postgres::slot_status(&assemble::source(config))?;
     let slot = &config.source.slot;
     let Some(position) = status.confirmed_flush_lsn.map(|lsn| lsn.to_string()) else {

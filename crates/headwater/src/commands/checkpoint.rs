@@ -1,6 +1,6 @@
 //! `headwater checkpoint show`: what the checkpoint topic says about this pipeline. Reads only.
 
-use pipeline::checkpoint::{self, Record};
+use pipeline::checkpoint::{self, Checkpoint};
 
 use crate::assemble;
 use crate::cli::Output;
@@ -22,7 +22,7 @@ pub fn show(config: &Config, format: Output) -> Result<(), Failure> {
 }
 
 /// The newest checkpoint of the configured pipeline.
-pub fn read(config: &Config) -> Result<Option<Record>, Failure> {
+pub fn read(config: &Config) -> Result<Option<Checkpoint>, Failure> {
     let kafka = assemble::kafka(config);
     let topic = &config.kafka.checkpoint_topic;
     Ok(checkpoint::read_if_any(&kafka, topic, &config.name, &mut |wait| {
@@ -34,9 +34,9 @@ pub fn read(config: &Config) -> Result<Option<Record>, Failure> {
     })?)
 }
 
-fn describe(config: &Config, record: Option<&Record>) -> String {
+fn describe(config: &Config, found: Option<&Checkpoint>) -> String {
     let (name, topic) = (&config.name, &config.kafka.checkpoint_topic);
-    let Some(record) = record else {
+    let Some(Checkpoint { record, progress }) = found else {
         return format!("pipeline {name} has no checkpoint in {topic}: it has never run");
     };
     let none = || "none yet".to_owned();
@@ -49,7 +49,10 @@ fn describe(config: &Config, record: Option<&Record>) -> String {
         ("written by", format!("headwater {}", record.version)),
         ("written at", when(record.written_at)),
     ];
-    output::columns(&rows.map(|(name, value)| vec![name.to_owned(), value]))
+    let snapshots = progress.iter().map(|(table, text)| vec![format!("snapshot of {table}"), text.clone()]);
+    output::columns(
+        &rows.map(|(name, value)| vec![name.to_owned(), value]).into_iter().chain(snapshots).collect::<Vec<_>>(),
+    )
 }
 
 fn when(micros: i64) -> String {

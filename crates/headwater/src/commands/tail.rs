@@ -65,7 +65,7 @@ fn print_changes(
                 let position = source.position();
                 source.confirm(&position)?;
             }
-            Step::Idle | Step::Begin(_) | Step::Table(_) => {}
+            Step::Idle | Step::Begin(_) | Step::Chunk(_) | Step::Progress { .. } | Step::Table(_) => {}
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use source_postgres::Snapshot;
 
 use super::load::{Origin, Settings};
 use super::secret::Text;
@@ -26,6 +27,8 @@ pub struct Source {
     pub url: SecretString,
     pub password: Option<SecretString>,
     pub tables: Vec<String>,
+    pub snapshot: Snapshot,
+    pub snapshot_workers: usize,
     pub slot: String,
     pub publication: String,
     pub sslrootcert: Option<PathBuf>,
@@ -126,7 +129,11 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
     let url = take.checked_text("source.url", check_source_url);
     let password = take.text("source.password").map(|text| text.secret());
     let tables = take.tables();
-    take.checked("source.snapshot", check_snapshot);
+    let snapshot = take.text("source.snapshot").map(|text| match text.expose() {
+        "never" => Snapshot::Never,
+        _ => Snapshot::Initial,
+    });
+    let snapshot_workers = take.integer("source.snapshot_workers").and_then(|workers| usize::try_from(workers).ok());
     let slot = take.checked("source.slot", check_name);
     let publication = take.checked("source.publication", check_identifier);
     let [sslrootcert, sslcert, sslkey] =
@@ -142,6 +149,8 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         url: url?.secret(),
         password,
         tables: tables?,
+        snapshot: snapshot?,
+        snapshot_workers: snapshot_workers?,
         slot: slot?,
         publication: publication?,
         sslrootcert,
@@ -354,16 +363,6 @@ fn check_source_url(text: &Text) -> Result<(), Refusal> {
         }
         _ => Err(Refusal::new("the URL of the database must begin with postgres://", example)),
     }
-}
-
-fn check_snapshot(text: &Text) -> Result<(), Refusal> {
-    if text.expose() != "initial" {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        "this version takes no snapshots: it publishes the changes from its first start on, not the rows that are there",
-        "write snapshot = \"never\"",
-    ))
 }
 
 fn check_tables(patterns: &[Text]) -> Result<(), Refusal> {

@@ -35,3 +35,26 @@ pub fn read(reader: &mut Reader<'_>, cells: &mut Vec<Cell>) -> Result<(), WireEr
     }
     Ok(())
 }
+
+/// Reads the values of a `DataRow` message (the text format) into `cells`, which is cleared first. Nothing may follow
+/// them but the next row.
+pub fn read_values(reader: &mut Reader<'_>, cells: &mut Vec<Cell>) -> Result<(), WireError> {
+    cells.clear();
+    for _ in 0..reader.u16()? {
+        cells.push(match reader.i32()? {
+            -1 => Cell::Null,
+            length => {
+                let length = usize::try_from(length).map_err(|_| WireError::Length {
+                    what: "data row",
+                    length: length.into(),
+                    least: -1,
+                    most: i32::MAX.into(),
+                })?;
+                let start = reader.offset();
+                reader.take(length)?;
+                Cell::Text { start, length }
+            }
+        });
+    }
+    Ok(())
+}

@@ -212,6 +212,8 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
     Ok(match source.next(Duration::from_millis(50))? {
         Step::Idle => None,
         Step::Begin(_) => Some("begin".to_owned()),
+        Step::Chunk(_) => Some("chunk".to_owned()),
+        Step::Progress { key, text } => Some(format!("progress {key} {text}")),
         Step::Commit { .. } => Some("commit".to_owned()),
         Step::Table(table) => Some(format!("table {}", table.name)),
         Step::Change(change) => {
@@ -220,6 +222,7 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
                 Kind::Update => "update",
                 Kind::Delete => "delete",
                 Kind::Truncate => "truncate",
+                Kind::Read => "read",
             };
             let key_only = if change.before_is_key_only { " key" } else { "" };
             Some(format!(
@@ -246,7 +249,11 @@ pub fn stop(result: Result<Started, SourceError>) -> (String, String) {
 }
 
 pub fn resume(position: &Position, started: &Started) -> Resume {
-    Resume { position: position.clone(), server_identity: started.info.server_identity.clone() }
+    Resume {
+        position: position.clone(),
+        server_identity: started.info.server_identity.clone(),
+        progress: Default::default(),
+    }
 }
 
 /// A certificate authority, and a certificate for `name` signed by it: `ca.crt`, `server.crt`, `server.key`.

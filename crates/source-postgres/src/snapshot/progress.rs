@@ -1,0 +1,60 @@
+//! How far the copy of a table has come, as the checkpoint keeps it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// The key's texts, in key order.
+pub(crate) type Key = Vec<String>;
+
+/// The state of one table's copy. Everything up to `after` was published or dropped for something newer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The table, so that a new one under an old name is copied anew.
+    pub(crate) oid: u32,
+    /// The last key that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<Key>,
+    /// Rows to read once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) again: Vec<Key>,
+    /// Rows read so far.
+    pub(crate) rows: u64,
+    /// Nothing is left to read but `again`.
+    pub(crate) end: bool,
+}
+
+impl Progress {
+    pub(crate) fn is_done(&self) -> bool {
+        self.end && self.again.is_empty()
+    }
+
+    pub(crate) fn parse(table: &str, text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text).map_err(|error| {
+            Error::stop(
+                format!("the snapshot progress of {table} in the checkpoint cannot be read: {error}"),
+                "was it written by a newer headwater? run that version",
+            )
+        })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        // Strings and numbers always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_as_it_was_written() {
+        let key = |text: &str| vec![text.to_owned(), "ä'\"\\".to_owned()];
+        let all = Progress { oid: 7, after: Some(key("1")), again: vec![key("0")], rows: 9, end: true };
+        for progress in [Progress { oid: 7, ..Progress::default() }, all] {
+            assert_eq!(Progress::parse("t", &progress.text()).unwrap(), progress);
+        }
+        assert!(Progress::parse("t", "{}").is_err());
+    }
+}

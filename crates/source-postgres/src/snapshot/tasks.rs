@@ -1,0 +1,313 @@
+//! Which tables are to be copied, what was ordered of them, and what is ready for the stream.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use change::{Kind, SourceError, TableName};
+
+use super::progress::Progress;
+use super::publishing::{Publishing, key};
+use super::touched::Touched;
+use super::visibility::Visibility;
+use super::worker::{Answer, Order, Reach, Rows, Worker};
+use crate::catalog::Candidate;
+use crate::config::Config;
+use crate::error::Error;
+use crate::lsn::Lsn;
+use crate::queue::Queue;
+use crate::row::Image;
+use crate::sql;
+use crate::wire::pgoutput::Old;
+use crate::wire::tuple::Cell;
+
+/// Chunks of one table that may be ordered and not yet published: one is published while the next is read.
+const AHEAD: usize = 2;
+/// Memory for the keys recorded during one chunk. More, and the chunk is given up and read again.
+const TOUCHED_BYTES: usize = 8 << 20;
+/// How often the server is asked where it is, while a chunk waits for the stream.
+const ASK: Duration = Duration::from_millis(50);
+/// Pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The tables that are being copied.
+pub(crate) struct Snapshots {
+    workers: usize,
+    orders: Sender<Order>,
+    answers: Receiver<(u64, Answer)>,
+    queue: Arc<Queue>,
+    tasks: Vec<Task>,
+    /// Progress of earlier sessions, by [`Task::key`].
+    known: BTreeMap<String, String>,
+    /// Tables that have joined the stream since, from the thread that looks for them.
+    joined: Joined,
+    /// Transactions passed since there is something to copy, without those that every new snapshot sees.
+    passed: Vec<u32>,
+    last_order: u64,
+    asked: Instant,
+}
+
+/// Tables on their way from the thread that finds them.
+pub(crate) type Joined = Arc<Mutex<Vec<Candidate>>>;
+
+/// One table.
+struct Task {
+    table: Candidate,
+    /// The name of its progress.
+    key: String,
+    progress: Progress,
+    joined: Option<u64>,
+    chunks: VecDeque<Chunk>,
+    /// After a failure: not before.
+    pause: Option<Instant>,
+    gone: bool,
+}
+
+/// A chunk that was ordered.
+struct Chunk {
+    order: u64,
+    touched: Touched,
+    rows: Option<Rows>,
+}
+
+impl Task {
+    fn is_done(&self) -> bool {
+        self.gone || (self.progress.is_done() && self.chunks.is_empty())
+    }
+
+    /// Where to read on: behind what was ordered last, if that is known.
+    fn next(&self) -> Option<Progress> {
+        if self.is_done() || self.chunks.len() >= AHEAD || self.pause.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        let mut next = self.progress.clone();
+        if let Some(last) = self.chunks.back() {
+            // Rows that are read again are ordered one chunk at a time: which they are is known when they are published.
+            match &last.rows.as_ref()?.reach {
+                Reach::Next { after, end: false } => next.after.clone_from(after),
+                _ => return None,
+            }
+        }
+        Some(next)
+    }
+}
+
+impl Snapshots {
+    pub(crate) fn new(config: &Config, queue: &Arc<Queue>, known: BTreeMap<String, String>) -> Result<Self, Error> {
+        let (orders, received) = channel();
+        let (sender, answers) = channel();
+        let received = Arc::new(Mutex::new(received));
+        for number in 0..config.snapshot_workers {
+            let worker = Worker {
+                config: config.clone(),
+                orders: Arc::clone(&received),
+                answers: sender.clone(),
+                queue: Arc::clone(queue),
+                control: None,
+            };
+            // Not joined: when nobody listens any more it ends with its query.
+            thread::Builder::new()
+                .name(format!("pg-snapshot-{number}"))
+                .spawn(move || worker.run())
+                .map_err(Error::network("starting a thread"))?;
+        }
+        Ok(Self {
+            workers: config.snapshot_workers,
+            orders,
+            answers,
+            queue: Arc::clone(queue),
+            tasks: Vec::new(),
+            known,
+            joined: Joined::default(),
+            passed: Vec::new(),
+            last_order: 0,
+            asked: Instant::now(),
+        })
+    }
+
+    /// Where tables are put that have joined the stream.
+    pub(crate) fn door(&self) -> Joined {
+        Arc::clone(&self.joined)
+    }
+
+    /// Tables that are in the stream from now on: those that were not copied yet are.
+    pub(crate) fn add(&mut self, tables: Vec<Candidate>) -> Result<(), Error> {
+        for table in tables {
+            let same = |task: &Task| task.table.oid == table.oid && task.table.name == table.name;
+            if self.tasks.iter().any(|task| same(task) && !task.gone) {
+                continue;
+            }
+            let key = sql::table(&table.name);
+            let progress = match self.known.get(&key) {
+                Some(text) => Progress::parse(&key, text)?,
+                None => Progress::default(),
+            };
+            let progress =
+                if progress.oid == table.oid { progress } else { Progress { oid: table.oid, ..Progress::default() } };
+            if !progress.is_done() {
+                tracing::info!(table = %table.name, rows = progress.rows, "snapshot begins");
+            }
+            let (chunks, joined, pause) = (VecDeque::new(), None, None);
+            self.tasks.push(Task { table, key, progress, joined, chunks, pause, gone: false });
+        }
+        Ok(())
+    }
+
+    /// Whether anything is left to copy.
+    pub(crate) fn is_active(&self) -> bool {
+        self.tasks.iter().any(|task| !task.is_done())
+    }
+
+    /// A transaction with changes was passed.
+    pub(crate) fn passed(&mut self, xid: u32) {
+        if self.is_active() {
+            self.passed.push(xid);
+        }
+    }
+
+    /// A row of a relation was changed. `old` and `new` hold its images.
+    pub(crate) fn touch(&mut self, relation: u32, xid: u32, kind: Kind, before: Option<Old>, old: &Image, new: &Image) {
+        let Some(task) = self.tasks.iter_mut().find(|task| task.table.oid == relation && !task.is_done()) else {
+            return;
+        };
+        if task.chunks.is_empty() {
+            return;
+        }
+        let partial = kind == Kind::Update && new.cells.contains(&Cell::Unchanged);
+        let old_key = before.and_then(|_| key(&[old]));
+        let new_key = if matches!(kind, Kind::Insert | Kind::Update) { key(&[new, old]) } else { None };
+        for chunk in &mut task.chunks {
+            if kind == Kind::Truncate {
+                chunk.touched.empty(xid);
+            }
+            for (key, partial) in old_key.iter().map(|key| (key, false)).chain(new_key.iter().map(|key| (key, partial)))
+            {
+                chunk.touched.add(key, xid, partial);
+            }
+        }
+        if task.chunks.iter().any(|chunk| chunk.touched.bytes() > TOUCHED_BYTES) {
+            tracing::info!(table = %task.table.name, "too much was written during a chunk of the snapshot; reading it again");
+            task.chunks.clear();
+        }
+    }
+
+    /// Called between two transactions: takes answers, gives orders, and returns a chunk that may be published at `at`.
+    pub(crate) fn poll(&mut self, at: Lsn) -> Result<Option<Publishing>, Error> {
+        let joined = std::mem::take(&mut *self.joined.lock().unwrap_or_else(PoisonError::into_inner));
+        self.add(joined)?;
+        if !self.is_active() {
+            self.passed = Vec::new();
+            return Ok(None);
+        }
+        while let Ok((order, answer)) = self.answers.try_recv() {
+            self.take(order, answer)?;
+        }
+        self.order();
+        let ready = self.tasks.iter().position(|task| {
+            let rows = task.chunks.front().and_then(|chunk| chunk.rows.as_ref());
+            rows.is_some_and(|rows| rows.high <= at)
+        });
+        if let Some(index) = ready
+            && let Some(Chunk { rows: Some(rows), touched, .. }) = self.tasks[index].chunks.pop_front()
+        {
+            return Ok(Some(Publishing::new(index, rows, touched)));
+        }
+        let waits = self.tasks.iter().any(|task| task.chunks.front().is_some_and(|chunk| chunk.rows.is_some()));
+        if waits && self.asked.elapsed() >= ASK {
+            self.queue.ask();
+            self.asked = Instant::now();
+        }
+        Ok(None)
+    }
+
+    fn order(&mut self) {
+        let mut busy = self.tasks.iter().filter(|task| task.chunks.iter().any(|chunk| chunk.rows.is_none())).count();
+        for task in &mut self.tasks {
+            if busy >= self.workers {
+                return;
+            }
+            let Some(progress) = task.next() else { continue };
+            self.last_order += 1;
+            let order = Order {
+                id: self.last_order,
+                table: task.table.clone(),
+                progress,
+                joined: task.joined,
+                must_see: self.passed.clone(),
+            };
+            task.pause = None;
+            task.chunks.push_back(Chunk { order: self.last_order, touched: Touched::default(), rows: None });
+            busy += 1;
+            if self.orders.send(order).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, order: u64, answer: Answer) -> Result<(), Error> {
+        let owner = |task: &Task| task.chunks.iter().position(|chunk| chunk.order == order);
+        let found = self.tasks.iter().enumerate().find_map(|(at, task)| Some((at, owner(task)?)));
+        // Given up meanwhile.
+        let Some((at, place)) = found else { return Ok(()) };
+        match answer {
+            Answer::Waiting(snapshot) => self.forget(&snapshot),
+            Answer::Rows(rows) => {
+                self.forget(&rows.snapshot);
+                let task = &mut self.tasks[at];
+                task.joined = Some(rows.joined);
+                task.chunks[place].rows = Some(*rows);
+            }
+            Answer::Gone => {
+                let task = &mut self.tasks[at];
+                tracing::info!(table = %task.table.name, rows = task.progress.rows, "the table is gone, and its snapshot ends");
+                task.chunks.clear();
+                task.gone = true;
+            }
+            Answer::Failed(error) => {
+                let task = &mut self.tasks[at];
+                task.chunks.truncate(place);
+                task.pause = Some(Instant::now() + PAUSE);
+                let what = error.to_string();
+                match SourceError::from(error) {
+                    SourceError::Retry { .. } => {
+                        tracing::warn!(table = %task.table.name, "{what}; the snapshot goes on behind its last chunk");
+                    }
+                    SourceError::Stop { what, help } => {
+                        return Err(Error::stop(what, refused(&task.table.name, &help)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What one snapshot sees, every later one sees.
+    fn forget(&mut self, snapshot: &Visibility) {
+        self.passed.retain(|xid| !snapshot.sees(*xid));
+    }
+
+    /// A chunk was published: the name of its table's progress, and its text.
+    pub(crate) fn advance(&mut self, chunk: &mut Publishing) -> (String, String) {
+        let task = &mut self.tasks[chunk.task];
+        let progress = &mut task.progress;
+        match chunk.reach() {
+            Reach::Next { after, end } => {
+                progress.after.clone_from(after);
+                progress.end = *end;
+                progress.rows += chunk.rows.starts.len() as u64;
+            }
+            Reach::Again(keys) => progress.again.retain(|key| !keys.contains(key)),
+        }
+        progress.again.append(&mut chunk.again);
+        if progress.is_done() {
+            tracing::info!(table = %task.table.name, rows = progress.rows, "snapshot complete");
+        }
+        (task.key.clone(), progress.text())
+    }
+}
+
+fn refused(table: &TableName, help: &str) -> String {
+    format!("{help} (the snapshot needs to read the table: GRANT SELECT ON {} TO this role)", sql::table(table))
+}

@@ -1,0 +1,385 @@
+//! Reads chunks of tables, each on a connection and in a short transaction of its own.
+//!
+//! The lock comes before the snapshot: a table that is rewritten or truncated looks *empty* to every snapshot that was
+//! taken before, so a chunk that locked too late could take a full table for an empty one. `LOCK TABLE` itself takes no
+//! snapshot, and ACCESS SHARE is what every `SELECT` takes: it disturbs nothing but DDL, for as long as one chunk lasts.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use change::{Table, TableName};
+
+use super::progress::{Key, Progress};
+use super::visibility::Visibility;
+use crate::catalog::{self, Candidate, field, number};
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::lsn::Lsn;
+use crate::queue::Queue;
+use crate::wire::pgoutput::Relation;
+use crate::wire::reader::Reader;
+use crate::wire::tuple::{self, Cell};
+use crate::{relation, sql, start};
+
+/// A chunk ends with the row that brings it to so many bytes…
+const CHUNK_BYTES: usize = 4 << 20;
+/// … or to so much time: the age of its snapshot holds back vacuum, and its lock DDL.
+const CHUNK_TIME: Duration = Duration::from_secs(1);
+/// Rows of the first fetch of a chunk; the next ones are sized by what it brought.
+const FIRST_FETCH: usize = 200;
+/// Rows that are read once more at a time.
+const AGAIN: usize = 200;
+/// How often the server is asked again whether a snapshot is new enough.
+const SHORTEST_NAP: Duration = Duration::from_millis(2);
+const LONGEST_NAP: Duration = Duration::from_millis(200);
+/// A wait for other transactions that is longer than this is told, with who is in the way.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What to read next of a table.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// Whose it is; comes back with the answer.
+    pub(crate) id: u64,
+    pub(crate) table: Candidate,
+    pub(crate) progress: Progress,
+    /// A transaction id taken after the table had joined the stream, if that was done already.
+    pub(crate) joined: Option<u64>,
+    /// Transactions that the snapshot has to see.
+    pub(crate) must_see: Vec<u32>,
+}
+
+/// What came of an order.
+pub(crate) enum Answer {
+    Rows(Box<Rows>),
+    /// Not yet, but so much is visible by now.
+    Waiting(Visibility),
+    /// The table is not there any more.
+    Gone,
+    Failed(Error),
+}
+
+/// Rows of a table as one snapshot shows them.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) table: Arc<Table>,
+    pub(crate) joined: u64,
+    pub(crate) snapshot: Visibility,
+    /// Every transaction that the snapshot sees has its commit record before this.
+    pub(crate) high: Lsn,
+    /// When the snapshot was taken: microseconds since 1970 by the server's clock.
+    pub(crate) taken: i64,
+    /// `DataRow` messages without their heads, and where each begins.
+    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) starts: Vec<usize>,
+    /// What was read: the next rows up to this key (none: nothing was left), or some rows once more.
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug)]
+pub(crate) enum Reach {
+    /// `end`: nothing is left behind.
+    Next {
+        after: Option<Key>,
+        end: bool,
+    },
+    Again(Vec<Key>),
+}
+
+/// One thread.
+pub(crate) struct Worker {
+    pub(crate) config: Config,
+    pub(crate) orders: Arc<Mutex<Receiver<Order>>>,
+    pub(crate) answers: Sender<(u64, Answer)>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) control: Option<Connection>,
+}
+
+impl Worker {
+    /// Runs until nobody gives orders any more.
+    pub(crate) fn run(mut self) {
+        loop {
+            let order = self.orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(order) = order else { return };
+            let id = order.id;
+            let answer = match self.obey(&order) {
+                Ok(answer) => answer,
+                // Dropped or renamed since; the next look at the catalogue knows more.
+                Err(error) if matches!(error.code(), Some("42P01" | "3F000")) => Answer::Gone,
+                Err(error) => {
+                    self.control = None;
+                    Answer::Failed(error)
+                }
+            };
+            if self.answers.send((id, answer)).is_err() {
+                return;
+            }
+            self.queue.nudge();
+        }
+    }
+
+    fn obey(&mut self, order: &Order) -> Result<Answer, Error> {
+        let control = match &mut self.control {
+            Some(control) => control,
+            None => self.control.insert(open(&self.config)?),
+        };
+        let joined = match order.joined {
+            Some(joined) => joined,
+            None => transaction_id(control)?,
+        };
+        let begin = Instant::now();
+        let (mut nap, mut told) = (SHORTEST_NAP, Instant::now());
+        let (snapshot, high, taken) = loop {
+            let (snapshot, high, taken) = begin_read(control, &order.table)?;
+            if snapshot.xmin > joined && order.must_see.iter().all(|xid| snapshot.sees(*xid)) {
+                break (snapshot, high, taken);
+            }
+            control.query("ending a read", "ROLLBACK")?;
+            if told.elapsed() > SILENCE {
+                tell_who_is_in_the_way(control, &order.table.name, &snapshot, begin)?;
+                told = Instant::now();
+                if self.answers.send((order.id, Answer::Waiting(snapshot))).is_err() {
+                    return Ok(Answer::Gone);
+                }
+            }
+            thread::sleep(nap);
+            nap = (nap * 2).min(LONGEST_NAP);
+        };
+        let source = Source::describe(control, &self.config, &order.table)?;
+        let (bytes, starts, reach) = source.read(control, &order.progress)?;
+        control.query("ending a read", "COMMIT")?;
+        let (table, bytes) = (Arc::new(source.shape), Arc::new(bytes));
+        Ok(Answer::Rows(Box::new(Rows { table, joined, snapshot, high, taken, bytes, starts, reach })))
+    }
+}
+
+fn open(config: &Config) -> Result<Connection, Error> {
+    let mut control = start::open_control(config)?;
+    // Rows that a policy hides would be missing from the topic without a word: better an error.
+    control.query("setting row_security", "SET row_security = off")?;
+    Ok(control)
+}
+
+/// A transaction id that is taken now, and used by nobody.
+fn transaction_id(control: &mut Connection) -> Result<u64, Error> {
+    let doing = "taking a transaction id";
+    control.query(doing, "BEGIN")?;
+    let rows = control.query(doing, "SELECT pg_current_xact_id()")?;
+    control.query(doing, "ROLLBACK")?;
+    number(rows.first().ok_or_else(|| catalog::strange(doing))?, 0, doing)
+}
+
+/// Locks the table against DDL, then takes a snapshot.
+fn begin_read(control: &mut Connection, table: &Candidate) -> Result<(Visibility, Lsn, i64), Error> {
+    let doing = format!("taking a snapshot of {}", table.name);
+    control.query(&doing, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+    let result = (|| {
+        control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table)))?;
+        // The snapshot is taken before the position is read, so each commit that it sees lies before the position.
+        let rows = control.query(
+            &doing,
+            "SELECT pg_current_snapshot(), pg_current_wal_insert_lsn(), \
+             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
+             pg_size_bytes(current_setting('wal_segment_size'))",
+        )?;
+        let row = rows.first().ok_or_else(|| catalog::strange(&doing))?;
+        let snapshot = field(row, 0, &doing)?.parse().map_err(|_| catalog::strange(&doing))?;
+        let high: Lsn = number(row, 1, &doing)?;
+        Ok((snapshot, reachable(high, number(row, 3, &doing)?), number(row, 2, &doing)?))
+    })();
+    if result.is_err() {
+        control.query("ending a read", "ROLLBACK").ok();
+    }
+    result
+}
+
+/// A position that lies just behind a page's header is where the next record will begin; an idle server never sends it.
+/// Nothing ends between the page's first byte and there. (`SizeOfXLogShortPHD` 24, `SizeOfXLogLongPHD` 40 in a
+/// segment's first page: `src/include/access/xlog_internal.h`.)
+fn reachable(high: Lsn, segment: u64) -> Lsn {
+    const PAGE: u64 = 8192;
+    match (high.0 % segment.max(PAGE), high.0 % PAGE) {
+        (40, _) => Lsn(high.0 - 40),
+        (_, 24) => Lsn(high.0 - 24),
+        _ => high,
+    }
+}
+
+/// What `FROM` and `LOCK TABLE` are followed by: children by inheritance are tables of their own, partitions are not.
+fn relation_sql(table: &Candidate) -> String {
+    let only = if table.is_partitioned() { "" } else { "ONLY " };
+    format!("{only}{}.{}", sql::identifier(&table.name.schema), sql::identifier(&table.name.table))
+}
+
+/// Names the transactions that a snapshot has to wait for.
+fn tell_who_is_in_the_way(
+    control: &mut Connection,
+    table: &TableName,
+    snapshot: &Visibility,
+    since: Instant,
+) -> Result<(), Error> {
+    let doing = "asking who is in the way";
+    let rows = control.query(
+        doing,
+        "SELECT 'pid ' || pid, coalesce(state, '') || coalesce(' ' || wait_event, ''), \
+         coalesce((now() - xact_start)::text, '') FROM pg_stat_activity WHERE backend_xid IS NOT NULL \
+         UNION ALL SELECT 'prepared transaction ' || quote_literal(gid), '', (now() - prepared)::text \
+         FROM pg_prepared_xacts ORDER BY 3 DESC LIMIT 5",
+    )?;
+    let who: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            row.iter().flatten().filter(|text| !text.is_empty()).map(String::as_str).collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    tracing::warn!(
+        %table, waited_s = since.elapsed().as_secs(), oldest = snapshot.xmin, running = %who.join("; "),
+        "the snapshot of the table waits for transactions that began before it; changes flow on"
+    );
+    Ok(())
+}
+
+/// A table as it can be read in the open transaction.
+struct Source {
+    relation: Relation,
+    shape: Table,
+    from: String,
+    filter: Option<String>,
+}
+
+impl Source {
+    fn describe(control: &mut Connection, config: &Config, table: &Candidate) -> Result<Self, Error> {
+        let mut relation = catalog::as_relation(control, table)?;
+        let published = catalog::published(control, &config.publication, &table.name)?;
+        if let Some(names) = published.columns {
+            relation.columns.retain(|column| names.contains(&column.name));
+        }
+        let types = catalog::types(control, &relation.columns)?;
+        let facts = catalog::table_facts(control, table.oid)?;
+        let shape = relation::table(&relation, &types, &facts);
+        Ok(Self { relation, shape, from: relation_sql(table), filter: published.filter })
+    }
+
+    fn key_columns(&self) -> Vec<String> {
+        self.shape.key.iter().map(|&at| sql::identifier(&self.relation.columns[at].name)).collect()
+    }
+
+    fn select(&self, conditions: &[String]) -> String {
+        let columns: Vec<String> = self.relation.columns.iter().map(|column| sql::identifier(&column.name)).collect();
+        let filter = self.filter.as_ref().map(|filter| format!("({filter})"));
+        let conditions: Vec<String> = conditions.iter().cloned().chain(filter).collect();
+        let conditions =
+            if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        format!("SELECT {} FROM {}{conditions}", columns.join(", "), self.from)
+    }
+
+    fn read(&self, control: &mut Connection, progress: &Progress) -> Result<(Vec<u8>, Vec<usize>, Reach), Error> {
+        if progress.end {
+            return self.read_again(control, progress);
+        }
+        let key = self.key_columns();
+        if key.is_empty() {
+            return Err(Error::stop(
+                format!("table {} has no key, so its rows cannot be read in chunks", self.shape.name),
+                format!("give it a primary key, leave it out (\"!{}\"), or set snapshot = \"never\"", self.shape.name),
+            ));
+        }
+        let mut conditions = Vec::new();
+        if let Some(after) = &progress.after {
+            conditions.push(format!("({}) > ({})", key.join(", "), literals(after)));
+        }
+        let mut rows = Collected::default();
+        let doing = format!("reading {}", self.shape.name);
+        let cursor =
+            format!("DECLARE headwater NO SCROLL CURSOR FOR {} ORDER BY {}", self.select(&conditions), key.join(", "));
+        control.query(&doing, &cursor)?;
+        let begin = Instant::now();
+        let mut fetch = FIRST_FETCH;
+        let end = loop {
+            let before = rows.starts.len();
+            self.collect(control, &format!("FETCH {fetch} FROM headwater"), &mut rows)?;
+            if rows.starts.len() - before < fetch {
+                break true;
+            }
+            if rows.bytes.len() >= CHUNK_BYTES || begin.elapsed() >= CHUNK_TIME {
+                break false;
+            }
+            let average = rows.bytes.len() / rows.starts.len() + 1;
+            fetch = ((CHUNK_BYTES - rows.bytes.len()) / average + 1).min(4 * fetch);
+        };
+        let after = match rows.starts.last() {
+            Some(&start) => Some(self.key_of(&rows.bytes, start)?),
+            None => progress.after.clone(),
+        };
+        Ok((rows.bytes, rows.starts, Reach::Next { after, end }))
+    }
+
+    fn read_again(&self, control: &mut Connection, progress: &Progress) -> Result<(Vec<u8>, Vec<usize>, Reach), Error> {
+        let keys: Vec<Key> = progress.again.iter().take(AGAIN).cloned().collect();
+        let wanted: Vec<String> = keys.iter().map(|key| format!("({})", literals(key))).collect();
+        let condition = format!("({}) IN ({})", self.key_columns().join(", "), wanted.join(", "));
+        let mut rows = Collected::default();
+        self.collect(control, &self.select(&[condition]), &mut rows)?;
+        Ok((rows.bytes, rows.starts, Reach::Again(keys)))
+    }
+
+    fn collect(&self, control: &mut Connection, statement: &str, rows: &mut Collected) -> Result<(), Error> {
+        let doing = format!("reading {}", self.shape.name);
+        let types = control.rows(&doing, statement, &mut |body| {
+            rows.starts.push(rows.bytes.len());
+            rows.bytes.extend_from_slice(body);
+        })?;
+        if !types.iter().copied().eq(self.relation.columns.iter().map(|column| column.type_oid)) {
+            return Err(Error::Retry(format!("{doing}: the table was altered meanwhile")));
+        }
+        Ok(())
+    }
+
+    /// The texts of the key of a row that was read.
+    fn key_of(&self, bytes: &[u8], start: usize) -> Result<Key, Error> {
+        let doing = "reading a key";
+        let mut cells = Vec::new();
+        let row = bytes.get(start..).unwrap_or_default();
+        tuple::read_values(&mut Reader::new("data row", row), &mut cells).map_err(Error::wire(doing))?;
+        let text = |&at: &usize| match cells.get(at) {
+            Some(Cell::Text { start, length }) => {
+                let text = row.get(*start..start + length).and_then(|bytes| std::str::from_utf8(bytes).ok());
+                text.map(str::to_owned).ok_or_else(|| catalog::strange(doing))
+            }
+            _ => Err(catalog::strange(doing)),
+        };
+        self.shape.key.iter().map(text).collect()
+    }
+}
+
+#[derive(Default)]
+struct Collected {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+fn literals(key: &Key) -> String {
+    key.iter().map(|text| sql::literal(text)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_behind_a_page_header_are_rounded_down() {
+        let segment = 16 << 20;
+        for (high, expected) in [
+            (segment + 40, segment),
+            (segment + 24, segment),
+            (segment + 8192 + 24, segment + 8192),
+            (segment + 8192 + 40, segment + 8192 + 40),
+            (segment + 8192 + 32, segment + 8192 + 32),
+        ] {
+            assert_eq!(reachable(Lsn(high), segment), Lsn(expected), "{high}");
+        }
+    }
+}

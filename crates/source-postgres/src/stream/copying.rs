@@ -1,0 +1,91 @@
+//! How chunks of snapshots come into the stream: between two transactions, as steps of their own.
+//! [`snapshot`](crate::snapshot) says why that is correct.
+
+use std::sync::Arc;
+
+use change::{Change, Kind, Step};
+
+use super::{Event, Running};
+use crate::error::Error;
+use crate::snapshot::{Part, Publishing, Stage};
+
+impl Running {
+    /// Between two transactions: whether a chunk is being published now.
+    pub(super) fn begin_copying(&mut self) -> Result<bool, Error> {
+        let between = self.in_flight.is_none() && self.cut.is_none() && self.waiting.is_none();
+        let Some(snapshots) = self.snapshots.as_mut().filter(|_| between && self.truncated.is_empty()) else {
+            return Ok(false);
+        };
+        if self.publishing.is_none() {
+            self.publishing = snapshots.poll(self.position)?;
+        }
+        Ok(self.publishing.is_some())
+    }
+
+    /// The next event of the chunk that is being published.
+    pub(super) fn copy(&mut self) -> Result<Event, Error> {
+        let (Some(chunk), Some(snapshots)) = (&mut self.publishing, &mut self.snapshots) else {
+            return Ok(Event::Nothing);
+        };
+        let stage = chunk.stage;
+        let (event, next) = match stage {
+            Stage::Table => {
+                // The stream's own shape may differ, and then has to be returned again before its next change.
+                for known in self.relations.values_mut() {
+                    known.announced &= known.shape.table.name != chunk.rows.table.name;
+                }
+                (Part::Table, Stage::Begin)
+            }
+            Stage::Begin => (Part::Begin, Stage::Rows),
+            Stage::Rows if chunk.next_row()? => {
+                self.source.xid = None;
+                self.source.origin = None;
+                self.source.lsn = self.position;
+                self.source.place(&chunk.rows.table);
+                (Part::Row, Stage::Rows)
+            }
+            Stage::Rows => {
+                self.progress = snapshots.advance(chunk);
+                (Part::Progress, Stage::Commit)
+            }
+            Stage::Commit => (Part::Commit, Stage::Over),
+            Stage::Over => return Ok(Event::Nothing),
+        };
+        chunk.stage = next;
+        Ok(Event::Copied(event))
+    }
+
+    /// Forgets a chunk whose end was returned.
+    pub(super) fn end_copying(&mut self) {
+        if self.publishing.as_ref().is_some_and(|chunk| chunk.stage == Stage::Over) {
+            self.publishing = None;
+        }
+    }
+
+    pub(super) fn copied_step(&self, part: Part) -> Option<Step<'_>> {
+        let chunk = self.publishing.as_ref()?;
+        Some(match part {
+            Part::Table => Step::Table(&chunk.rows.table),
+            Part::Begin => Step::Chunk(&chunk.transaction),
+            Part::Row => Step::Change(change_of(chunk, &self.source)),
+            Part::Progress => Step::Progress { key: &self.progress.0, text: &self.progress.1 },
+            // While there is more to copy the engine may go on filling its batch.
+            Part::Commit => Step::Commit { more: self.snapshots.as_ref().is_some_and(|all| all.is_active()) },
+        })
+    }
+}
+
+fn change_of<'a>(chunk: &'a Publishing, source: &'a crate::row::SourceRow) -> Change<'a> {
+    let table: &Arc<_> = &chunk.rows.table;
+    Change {
+        kind: Kind::Read,
+        table,
+        transaction: &chunk.transaction,
+        before: None,
+        before_is_key_only: false,
+        after: Some(&chunk.image),
+        total_order: chunk.published,
+        table_order: chunk.published,
+        source,
+    }
+}

@@ -17,6 +17,7 @@ mod idle;
 mod large;
 mod ordering;
 mod resume;
+mod rights;
 mod road;
 mod secrets;
 mod tables;

@@ -30,6 +30,13 @@ impl Watch {
 impl ClientContext for Watch {
     fn log(&self, level: Level, facility: &str, message: &str) {
         let message = self.config.scrub(message);
+        // The one place that names the topic: the transaction's own error does not, its records are merely purged.
+        if facility == "ADDPARTS" && message.ends_with("Topic authorization failed") {
+            let reason = message.rsplit_once("Failed to add").map_or(message.as_str(), |(_, reason)| reason);
+            let reason = format!("cannot add{reason}");
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((RDKafkaErrorCode::TopicAuthorizationFailed, reason));
+        }
         match level {
             Level::Emerg | Level::Alert | Level::Critical => {
                 tracing::error!(target: "kafka", facility, "{message}");

@@ -62,18 +62,17 @@ pub(crate) fn help(code: Code) -> &'static str {
         }
         Code::SSL => "check ssl.ca.location, the brokers' certificate and security.protocol under [kafka.properties]",
         Code::TopicAuthorizationFailed => {
-            "grant Write, Describe, DescribeConfigs and Create on the pipeline's topics, and Read, Write, Describe, \
-             DescribeConfigs on the checkpoint topic (kafka-acls --add --allow-principal User:NAME --operation ...)"
+            "grant Write on the topics that begin with kafka.topic_prefix, and Read, Write, DescribeConfigs on the \
+             checkpoint topic (kafka-acls --add --allow-principal User:NAME --operation Write --topic TOPIC)"
         }
         Code::TransactionalIdAuthorizationFailed => {
-            "grant Write and Describe on the transactional id (kafka-acls --add --allow-principal User:NAME \
-             --operation Write --operation Describe --transactional-id ID)"
+            "grant Write on the transactional id (kafka-acls --add --allow-principal User:NAME --operation Write \
+             --transactional-id ID)"
         }
         Code::ClusterAuthorizationFailed => {
             "grant IdempotentWrite on the cluster, and Create if topics are to be made (kafka-acls --add \
              --allow-principal User:NAME --operation IdempotentWrite --cluster)"
         }
-        Code::GroupAuthorizationFailed => "grant Describe and Read on the group named like the transactional id",
         Code::InvalidTransactionTimeout => {
             "lower kafka.transaction_timeout, or raise transaction.max.timeout.ms on the brokers"
         }

@@ -178,7 +178,12 @@ impl Producer {
             }),
             _ if topic.contains('\0') => Err(SendError::Name { topic: topic.to_owned() }),
             _ => Err(match self.client.client().context().undelivered() {
-                Some(failure) => send_failure(&failure),
+                Some(failure) => match self.refusal(&failure) {
+                    Some((code, reason)) => {
+                        SendError::Failed { topic: topic.to_owned(), reason, fault: classify(code), help: help(code) }
+                    }
+                    None => send_failure(&failure),
+                },
                 None => self.refused(topic, code),
             }),
         }
@@ -244,6 +249,20 @@ impl Producer {
         self.client.client().fatal_error().map(|(code, text)| (code, self.config.scrub(&text)))
     }
 
+    /// Why the brokers refused the open transaction, if they did: its records are then reported as merely purged.
+    fn refusal(&self, failure: &Undelivered) -> Option<(Code, String)> {
+        let purged = matches!(failure.code, Code::PurgeQueue | Code::PurgeInflight);
+        if !purged || self.config.delivery != Delivery::ExactlyOnce {
+            return None;
+        }
+        let seen = self.client.client().context().watch.refusal();
+        // A transaction with a failed record cannot be committed any more; asked to, librdkafka gives its own reason.
+        seen.or_else(|| match self.client.commit_transaction(Duration::from_millis(100)) {
+            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => Some((error.code(), error.string())),
+            _ => None,
+        })
+    }
+
     fn with_refusal(&self, reason: String) -> String {
         match self.client.client().context().watch.refusal() {
             Some((_, refusal)) => format!("{reason}: {refusal}"),
@@ -262,7 +281,10 @@ impl Producer {
             Fault::Retry => InitError::Retry { brokers: self.config.brokers.clone(), what, reason },
             Fault::Fenced => InitError::Fenced { transactional_id: self.config.transactional_id.clone(), reason },
             Fault::Stop => InitError::Stop {
-                what: format!("the brokers {} refused to {what}: {reason}", self.config.brokers),
+                what: format!(
+                    "the brokers {} refused to {what} with the transactional id `{}`: {reason}",
+                    self.config.brokers, self.config.transactional_id
+                ),
                 help: help(code),
             },
         }
@@ -302,6 +324,9 @@ impl Producer {
     fn undelivered(&self, failure: &Undelivered) -> CommitError {
         // Once the producer is fenced every record fails, most of them as merely purged: the cause is the fatal error.
         if let Some((code, reason)) = self.fatal() {
+            return self.known(code, reason);
+        }
+        if let Some((code, reason)) = self.refusal(failure) {
             return self.known(code, reason);
         }
         if failure.code == Code::MessageSizeTooLarge {

@@ -218,6 +218,11 @@ impl Admin {
             Err(error) => return Err(self.reader.fail(&error, what())),
         };
         match found {
+            // The binding drops the broker's refusal, and gives a topic without settings instead: no topic has none.
+            Ok(resource) if resource.entries.is_empty() => {
+                let error = KafkaError::AdminOp(Code::TopicAuthorizationFailed);
+                Err(describe(&self.brokers, &error, None, what()))
+            }
             Ok(resource) => {
                 Ok(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
             }

@@ -13,6 +13,7 @@ mod faults_kafka;
 mod faults_network;
 mod faults_postgres;
 mod faults_registry;
+mod failover;
 mod fencing;
 mod idle;
 mod large;

@@ -140,7 +140,7 @@ fn an_illegal_topic_prefix_is_said() -> Result<()> {
     )?;
     assert_eq!(headwater.wait_exit(PATIENCE)?, 2, "{}", headwater.output());
     let output = headwater.output();
-    for word in ["headwater.toml:", "with space", "only letters, digits"] {
+    for word in ["headwater.toml:10:", "`kafka.topic_prefix`:", "with space", "only letters, digits"] {
         ensure!(output.contains(word), "{word:?} is missing in:\n{output}");
     }
     Ok(())

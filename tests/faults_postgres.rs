@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use testkit::{Postgres, StopMode, shared};
 
-use crate::support::{Neighbours, PATIENCE, Scene, Writer, insert_journaled, seed};
+use crate::support::{Neighbours, PATIENCE, Scene, Writer, command, insert_journaled, seed};
 
 /// A scene on a server of its own.
 fn alone(label: &str, postgres: &Postgres) -> Result<Scene> {
@@ -79,6 +79,55 @@ fn slot_recreated_is_a_gap() -> Result<()> {
     let headwater = scene.launch()?;
     assert_eq!(headwater.wait_exit(PATIENCE)?, 3, "{}", headwater.output());
     ensure!(headwater.output().contains("accept gap"), "{}", headwater.output());
+    Ok(())
+}
+
+/// The server gives a slot up rather than its disk: the start names the slot, and its advice leads on.
+#[test]
+fn a_lost_slot_is_refused_and_its_advice_works() -> Result<()> {
+    let postgres = Postgres::builder().set("max_slot_wal_keep_size", "1MB").set("max_wal_size", "32MB").start()?;
+    let scene = alone("lost", &postgres)?;
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 3)?;
+    scene.judge()?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0);
+    insert_journaled(&scene.database, 10, 1)?;
+    testkit::eventually(PATIENCE, "the slot to be lost", || {
+        // A new segment of the log and a checkpoint, which removes what no slot may keep.
+        scene.database.execute("select pg_switch_wal()")?;
+        scene.database.execute("insert into journal values (0, 0); delete from journal where xid = 0")?;
+        scene.database.execute("checkpoint")?;
+        let sql = format!("select wal_status from pg_replication_slots where slot_name = '{}'", scene.name);
+        let status = scene.database.value(&sql)?;
+        ensure!(status == "lost", "wal_status is {status}");
+        Ok(())
+    })?;
+    let headwater = scene.launch()?;
+    assert_eq!(headwater.wait_exit(PATIENCE)?, 3, "{}", headwater.output());
+    let output = headwater.output();
+    let config = headwater.config().display().to_string();
+    let (code, report) = command(&["doctor", "-c", &config])?;
+    assert_eq!(code, 5, "{report}");
+    // It cannot be accepted away: there is no position to go on from.
+    let (code, refusal) = command(&["accept", "gap", "--yes", "-c", &config])?;
+    assert_eq!(code, 3, "{refusal}");
+    let name = &scene.name;
+    let drop = format!("SELECT pg_drop_replication_slot('{name}');");
+    let create = format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput');");
+    for said in [&output, &report, &refusal] {
+        for word in [&format!("slot {name} is lost"), "wal_status = lost", &drop, &create, "headwater accept gap"] {
+            ensure!(said.contains(word), "{word} is missing in:\n{said}");
+        }
+    }
+    scene.database.execute(&drop)?;
+    scene.database.execute(&create)?;
+    let (code, accepted) = command(&["accept", "gap", "--yes", "-c", &config])?;
+    assert_eq!(code, 0, "{accepted}");
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 20, 1)?;
+    let events = scene.events("items", 4)?;
+    assert_eq!(events[3].after("id"), 20, "the row of the gap is the one that is missing");
+    assert_eq!(headwater.terminate(PATIENCE)?, 0);
     Ok(())
 }
 

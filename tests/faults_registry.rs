@@ -53,8 +53,10 @@ fn a_new_column_waits_for_the_registry() -> Result<()> {
     insert_journaled(&scene.database, 100, 10)?;
     let status = wait_status(&headwater, "retrying", |status| status["state"] == "retrying")?;
     ensure!(status["reason"].as_str().is_some_and(|reason| reason.starts_with("registry:")), "{status}");
+    assert_eq!(headwater.metric("headwater_streaming")?, Some(0.0), "changes do not flow");
     registry.start_again()?;
     scene.judge()?;
+    assert_eq!(headwater.metric("headwater_streaming")?, Some(1.0), "changes flow again");
     let events = scene.events("items", 20)?;
     ensure!(events[0].field("after").get("extra").is_none(), "an old event has the new column: {:?}", events[0]);
     assert_eq!(events[19].after("extra"), "new");

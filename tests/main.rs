@@ -6,8 +6,10 @@
 mod support;
 
 mod bad_input;
+mod certificates;
 mod consuming;
 mod delivery;
+mod failover;
 mod faults_kafka;
 mod faults_network;
 mod faults_postgres;
@@ -17,6 +19,7 @@ mod idle;
 mod large;
 mod ordering;
 mod resume;
+mod rights;
 mod road;
 mod secrets;
 mod tables;

@@ -113,3 +113,25 @@ fn unchanged_toast_is_listed_in_absent() -> Result<()> {
     assert_eq!(events[1].after("n"), 2);
     Ok(())
 }
+
+/// A change that this database received by replication itself says where from.
+#[test]
+fn the_origin_of_a_replicated_change_is_in_its_event() -> Result<()> {
+    let scene = Scene::new("road", SHOP)?;
+    let _headwater = scene.start()?;
+    let origin = &scene.name;
+    scene.database.execute(&format!(
+        "select pg_replication_origin_create('{origin}'); select pg_replication_origin_session_setup('{origin}');
+         begin; select pg_replication_origin_xact_setup('0/ABCDEF', '2026-01-02 03:04:05+00');
+         insert into orders values (1, 1, 'from elsewhere', null); commit;
+         select pg_replication_origin_session_reset(); insert into orders values (2, 1, 'our own', null);"
+    ))?;
+    let events = scene.events("orders", 2)?;
+    assert_eq!(events[0].after("id"), 1);
+    assert_eq!(events[0].field("source.origin"), origin.as_str());
+    assert_eq!(events[0].field("source.origin_lsn"), 0x00AB_CDEF);
+    for field in ["source.origin", "source.origin_lsn"] {
+        assert!(events[1].field(field).is_null(), "{field}: {:?}", events[1]);
+    }
+    scene.database.execute(&format!("select pg_replication_origin_drop('{origin}')"))
+}

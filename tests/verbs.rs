@@ -65,3 +65,33 @@ fn doctor_names_what_mends() -> Result<()> {
     }
     Ok(())
 }
+
+/// Replication is judged by the guarantee's conditions. (A kit of one broker has one replica; the other cases are tried
+/// where they are judged.)
+#[test]
+fn doctor_judges_what_topics_keep() -> Result<()> {
+    let scene = Scene::journaled("keeps")?;
+    let kafka = testkit::shared::kafka();
+    kafka.create_topic(&format!("{}.checkpoints", scene.name), 1, &[("cleanup.policy", "compact")])?;
+    let headwater = scene.start()?;
+    let config = headwater.config().display().to_string();
+    let (code, report) = command(&["doctor", "-c", &config])?;
+    assert_eq!(code, 0, "one replica is a warning: {report}");
+    let line = |topic: &str, word: &str| {
+        let about = report.lines().find(|line| line.contains(&format!("topic {topic}")) && line.contains(word));
+        about.map(str::to_owned).with_context(|| format!("{word} is not said of {topic} in {report}"))
+    };
+    for topic in [format!("{}.checkpoints", scene.name), scene.topic("items")] {
+        ensure!(line(&topic, "one replica")?.contains('!'), "{report}");
+    }
+    ensure!(report.contains("run 3 brokers or more (there are 1)"), "{report}");
+    // A topic that asks for more replicas than it has takes nothing.
+    let asking = Scene::journaled("asking")?;
+    kafka.create_topic(&asking.topic("items"), 1, &[("min.insync.replicas", "2")])?;
+    let path = headwater.config().with_extension("asking.toml");
+    std::fs::write(&path, asking.config())?;
+    let (code, report) = command(&["doctor", "-c", &path.display().to_string()])?;
+    assert_eq!(code, 5, "{report}");
+    ensure!(report.contains("min.insync.replicas=2, but it has 1"), "{report}");
+    Ok(())
+}

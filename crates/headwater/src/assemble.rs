@@ -35,7 +35,9 @@ fn source_url(source: &crate::config::Source) -> String {
     for (name, path) in files {
         if let Some(path) = path {
             url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&format!("{name}={}", path.display()));
+            // These two would end the value, or begin an escape.
+            let path = path.display().to_string().replace('%', "%25").replace('&', "%26");
+            url.push_str(&format!("{name}={path}"));
         }
     }
     url

@@ -105,6 +105,10 @@ pub enum ConfigCommand {
     Reference,
     /// Print the table that describes every metric, as Markdown
     Metrics,
+    /// Print the table of exit codes, as Markdown
+    ExitCodes,
+    /// Print the rights that a pipeline needs in Kafka, and the commands that grant them, as Markdown
+    Rights,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -13,19 +13,57 @@ pub enum Exit {
     Problems,
 }
 
-const TABLE: &[(Exit, u8, &str)] = &[
-    (Exit::Good, 0, "done; after SIGTERM: drained, committed, nothing lost"),
-    (Exit::Unexpected, 1, "an error that should not be; starting again is safe"),
-    (Exit::Usage, 2, "the command line or the configuration is wrong"),
-    (Exit::Stopped, 3, "stopped, because going on would lose or invent data: a person must act"),
-    (Exit::Fenced, 4, "another process with the same name has taken over"),
-    (Exit::Problems, 5, "doctor found problems"),
+/// One line of the table: the number, what it means, and what a supervisor should do about it.
+struct Line {
+    exit: Exit,
+    code: u8,
+    meaning: &'static str,
+    advice: &'static str,
+}
+
+const TABLE: &[Line] = &[
+    Line {
+        exit: Exit::Good,
+        code: 0,
+        meaning: "done; after SIGTERM: drained, committed, nothing lost",
+        advice: "nothing",
+    },
+    Line {
+        exit: Exit::Unexpected,
+        code: 1,
+        meaning: "an error that should not be; starting again is safe",
+        advice: "start again",
+    },
+    Line {
+        exit: Exit::Usage,
+        code: 2,
+        meaning: "the command line or the configuration is wrong",
+        advice: "call a person",
+    },
+    Line {
+        exit: Exit::Stopped,
+        code: 3,
+        meaning: "stopped, because going on would lose or invent data: a person must act",
+        advice: "call a person",
+    },
+    Line {
+        exit: Exit::Fenced,
+        code: 4,
+        meaning: "another process with the same name has taken over",
+        advice: "nothing: the other one runs",
+    },
+    Line {
+        exit: Exit::Problems,
+        code: 5,
+        meaning: "`doctor` found problems",
+        advice: "do not start it; show what `doctor` says to a person",
+    },
 ];
 
 impl Exit {
     /// The number that the shell sees.
     pub fn code(self) -> u8 {
-        TABLE.iter().find(|(exit, ..)| *exit == self).map_or(1, |(_, code, _)| *code)
+        TABLE.iter().find(|line| line.exit == self).map_or(1, |line| line.code)
     }
 }
 
@@ -37,14 +75,14 @@ impl From<Exit> for ExitCode {
 
 /// The section of `--help`.
 pub fn help() -> String {
-    let lines = TABLE.iter().map(|(_, code, meaning)| format!("  {code}  {meaning}"));
+    let lines = TABLE.iter().map(|Line { code, meaning, .. }| format!("  {code}  {}", meaning.replace('`', "")));
     format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// The table for the documentation.
 pub fn markdown() -> String {
-    let lines = TABLE.iter().map(|(_, code, meaning)| format!("| {code} | {meaning} |\n"));
-    format!("| code | meaning |\n|---|---|\n{}", lines.collect::<String>())
+    let lines = TABLE.iter().map(|Line { code, meaning, advice, .. }| format!("| {code} | {meaning} | {advice} |\n"));
+    format!("| code | meaning | what a supervisor should do |\n|---|---|---|\n{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
@@ -55,6 +93,9 @@ mod tests {
     fn the_numbers_are_promised() {
         let exits = [Exit::Good, Exit::Unexpected, Exit::Usage, Exit::Stopped, Exit::Fenced, Exit::Problems];
         assert_eq!(exits.map(Exit::code), [0, 1, 2, 3, 4, 5]);
-        assert!(markdown().contains("| 4 | another process with the same name has taken over |"));
+        assert!(
+            markdown()
+                .contains("| 4 | another process with the same name has taken over | nothing: the other one runs |")
+        );
     }
 }

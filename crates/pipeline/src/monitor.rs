@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::clock;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::{Metrics, clock};
 
 /// What the engine is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,9 +75,16 @@ pub struct TableProgress {
 #[derive(Clone, Debug, Default)]
 pub struct Monitor {
     progress: Arc<Mutex<Progress>>,
+    /// The metric that says the same as the state.
+    streaming: Gauge,
 }
 
 impl Monitor {
+    /// One whose state these metrics show, too.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { progress: Arc::default(), streaming: metrics.streaming.clone() }
+    }
+
     /// A copy of the progress now.
     pub fn look(&self) -> Progress {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -87,6 +96,7 @@ impl Monitor {
 
     /// Enters `state`; the moment is kept if it was in it already.
     pub(crate) fn enter(&self, state: State, reason: Option<String>, help: Option<String>) {
+        self.streaming.set((state == State::Streaming).into());
         self.change(|progress| {
             if progress.state != state || progress.since == 0 {
                 progress.since = clock::unix_micros();

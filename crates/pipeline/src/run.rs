@@ -40,7 +40,6 @@ impl Pipeline {
         let mut pause = FIRST_PAUSE;
         loop {
             let (outcome, progressed) = self.live(source, &mut claimed);
-            self.metrics.streaming.set(0);
             if progressed {
                 pause = FIRST_PAUSE;
             }
@@ -78,7 +77,6 @@ impl Pipeline {
             Ok(session) => session,
             Err(failure) => return (Err(failure), false),
         };
-        self.metrics.streaming.set(1);
         let outcome = session.stream();
         let progressed = session.progressed;
         drop(session);

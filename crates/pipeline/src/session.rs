@@ -134,7 +134,12 @@ impl<'p> Session<'p> {
     /// Streams until somebody asks to stop, or something fails.
     pub(crate) fn stream(&mut self) -> Result<Drained, Failure> {
         let outcome = self.flow();
-        if let Err(Failure::Stop { .. } | Failure::Interrupted) = &outcome {
+        let last = match &outcome {
+            Err(Failure::Stop { .. } | Failure::Interrupted) => true,
+            Err(Failure::Retry { .. }) => self.pipeline.shutdown.is_asked(),
+            _ => false,
+        };
+        if last {
             // Nobody will fence this producer soon: end its transaction, or readers wait for the broker to do it.
             self.producer.abort(ABORT);
         }

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::{AdminError, ConfigError};
-use crate::fault::{Fault, classify, code_of, help};
+use crate::fault::{Fault, classify, code_of, help, is_certificate_refused};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -30,6 +30,9 @@ impl Watch {
 impl ClientContext for Watch {
     fn log(&self, level: Level, facility: &str, message: &str) {
         let message = self.config.scrub(message);
+        if let Some(refusal) = refusal_in(facility, &message) {
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+        }
         match level {
             Level::Emerg | Level::Alert | Level::Critical => {
                 tracing::error!(target: "kafka", facility, "{message}");
@@ -54,6 +57,22 @@ impl ClientContext for Watch {
 }
 
 impl ConsumerContext for Watch {}
+
+/// Two refusals reach nobody but the log: of a topic in a transaction, whose error does not name the topic, and of our
+/// certificate, which counts as a lost connection.
+fn refusal_in(facility: &str, message: &str) -> Option<(RDKafkaErrorCode, String)> {
+    match facility {
+        "ADDPARTS" if message.ends_with("Topic authorization failed") => {
+            let reason = message.rsplit_once("Failed to add").map_or(message, |(_, reason)| reason.trim());
+            Some((RDKafkaErrorCode::TopicAuthorizationFailed, format!("cannot add {reason}")))
+        }
+        "FAIL" if is_certificate_refused(message) => {
+            let reason = message.rsplit_once("]: ").map_or(message, |(_, reason)| reason);
+            Some((RDKafkaErrorCode::SSL, format!("our certificate is missing or refused: {reason}")))
+        }
+        _ => None,
+    }
+}
 
 /// A consumer with no partition assigned, for metadata and watermarks, or for reading by hand.
 pub(crate) struct Reader {

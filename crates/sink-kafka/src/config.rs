@@ -276,20 +276,6 @@ pub fn owned_properties() -> &'static [(&'static str, &'static str)] {
     OWNED
 }
 
-/// Rights the pipeline needs, as (resource, operations, why); for the documentation and for `doctor`.
-pub fn required_acls() -> &'static [(&'static str, &'static str, &'static str)] {
-    &[
-        ("transactional id NAME", "Write, Describe", "exactly-once delivery"),
-        ("topics PREFIX.*", "Write, Describe, DescribeConfigs", "events"),
-        ("topics PREFIX.*", "Read", "asked once, before a slot without a checkpoint is used: do they hold records?"),
-        ("topics PREFIX.*", "Create", "only if headwater is to make topics"),
-        ("checkpoint topic", "Read, Write, Describe, DescribeConfigs", "the position"),
-        ("checkpoint topic", "Create", "only if headwater is to make it"),
-        ("group NAME (the transactional id)", "Describe", "librdkafka looks its coordinator up; nothing is committed"),
-        ("cluster", "IdempotentWrite", "only brokers before 2.8"),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Config, Delivery, OWNED, owned_properties};

@@ -51,6 +51,13 @@ pub(crate) fn classify(code: Code) -> Fault {
     }
 }
 
+/// Whether a connection's failure is a broker's refusal of our certificate. librdkafka calls it a lost connection, since
+/// with TLS 1.3 it comes after the handshake; only OpenSSL's text tells.
+pub(crate) fn is_certificate_refused(reason: &str) -> bool {
+    let alert = reason.split_once("SSL routines::").and_then(|(_, text)| text.split_once(" alert "));
+    alert.is_some_and(|(_, what)| what.contains("certificate") || what.starts_with("unknown ca"))
+}
+
 /// The next step for codes that need a person.
 pub(crate) fn help(code: Code) -> &'static str {
     match code {
@@ -60,20 +67,22 @@ pub(crate) fn help(code: Code) -> &'static str {
         | Code::IllegalSASLState => {
             "check sasl.mechanisms, sasl.username, sasl.password and security.protocol under [kafka.properties]"
         }
-        Code::SSL => "check ssl.ca.location, the brokers' certificate and security.protocol under [kafka.properties]",
+        Code::SSL => {
+            "check security.protocol, ssl.ca.location and the brokers' certificate, and ssl.certificate.location and \
+             ssl.key.location where brokers ask for a certificate, under [kafka.properties]"
+        }
         Code::TopicAuthorizationFailed => {
-            "grant Write, Describe, DescribeConfigs and Create on the pipeline's topics, and Read, Write, Describe, \
-             DescribeConfigs on the checkpoint topic (kafka-acls --add --allow-principal User:NAME --operation ...)"
+            "grant Write on the topics that begin with kafka.topic_prefix, and Read, Write, DescribeConfigs on the \
+             checkpoint topic (kafka-acls --add --allow-principal User:NAME --operation Write --topic TOPIC)"
         }
         Code::TransactionalIdAuthorizationFailed => {
-            "grant Write and Describe on the transactional id (kafka-acls --add --allow-principal User:NAME \
-             --operation Write --operation Describe --transactional-id ID)"
+            "grant Write on the transactional id (kafka-acls --add --allow-principal User:NAME --operation Write \
+             --transactional-id ID)"
         }
         Code::ClusterAuthorizationFailed => {
             "grant IdempotentWrite on the cluster, and Create if topics are to be made (kafka-acls --add \
              --allow-principal User:NAME --operation IdempotentWrite --cluster)"
         }
-        Code::GroupAuthorizationFailed => "grant Describe and Read on the group named like the transactional id",
         Code::InvalidTransactionTimeout => {
             "lower kafka.transaction_timeout, or raise transaction.max.timeout.ms on the brokers"
         }
@@ -101,7 +110,18 @@ pub(crate) fn code_of(error: &KafkaError) -> Code {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Fault, classify};
+    use super::{Code, Fault, classify, is_certificate_refused};
+
+    #[test]
+    fn a_refused_certificate_is_told_from_a_lost_connection() {
+        let of =
+            |alert: &str| format!("b:1/1: Receive failed: error:0A000412:SSL routines::{alert}: SSL alert number 42");
+        for alert in ["sslv3 alert bad certificate", "tlsv13 alert certificate required", "tlsv1 alert unknown ca"] {
+            assert!(is_certificate_refused(&of(alert)), "{alert}");
+        }
+        assert!(!is_certificate_refused(&of("tlsv1 alert internal error")));
+        assert!(!is_certificate_refused("b:1/1: Disconnected while requesting ApiVersion"));
+    }
 
     #[test]
     fn codes_fall_into_the_three_answers() {

@@ -5,6 +5,7 @@
 //! * [`partition`]: key to partition, as Java's client does it.
 //! * [`topic`]: topics are checked and made before anything is written to them.
 //! * [`log`]: reading the checkpoint back, and asking whether topics hold records.
+//! * [`rights`]: what a pipeline must be allowed to do.
 //! * [`fault`], [`error`]: what an error means for the run loop (retry, fenced, stop), and the sentences for people.
 //!
 //! All calls block; they run on the pipeline's own thread. Nothing here knows changes, schemas or positions.
@@ -19,9 +20,10 @@ mod handover;
 pub mod log;
 pub mod partition;
 pub mod producer;
+pub mod rights;
 pub mod topic;
 
-pub use config::{Config, Delivery, TopicDefaults, owned_properties, required_acls};
+pub use config::{Config, Delivery, TopicDefaults, owned_properties};
 pub use error::{AdminError, CommitError, ConfigError, InitError, ReadError, SendError, TopicError};
 pub use fault::Fault;
 pub use handover::Outgoing;

@@ -205,7 +205,7 @@ impl Producer {
                 }
                 code => {
                     return Err(match self.client.client().context().undelivered() {
-                        Some(failure) => send_failure(&failure),
+                        Some(failure) => self.not_delivered(&failure),
                         None => self.refused(topic, code),
                     });
                 }
@@ -219,7 +219,7 @@ impl Producer {
             return Err(SendError::Stopped);
         }
         if let Some(failure) = self.client.client().context().undelivered() {
-            return Err(send_failure(&failure));
+            return Err(self.not_delivered(&failure));
         }
         let waited = since.elapsed();
         if waited > self.config.transaction_timeout {
@@ -238,6 +238,16 @@ impl Producer {
     /// The largest record (key and value, in bytes) that is certainly taken.
     pub fn certain_size(&self) -> usize {
         self.limit.saturating_sub(RECORD_OVERHEAD)
+    }
+
+    /// An earlier record was not delivered; what the brokers said about it comes first.
+    fn not_delivered(&self, failure: &Undelivered) -> SendError {
+        match self.refusal(failure) {
+            Some((code, reason)) => {
+                SendError::Failed { topic: failure.topic.clone(), reason, fault: classify(code), help: help(code) }
+            }
+            None => send_failure(failure),
+        }
     }
 
     fn refused(&self, topic: &str, code: Code) -> SendError {
@@ -319,6 +329,20 @@ impl Producer {
         self.client.client().fatal_error().map(|(code, text)| (code, self.config.scrub(&text)))
     }
 
+    /// Why the brokers refused the open transaction, if they did: its records are then reported as merely purged.
+    fn refusal(&self, failure: &Undelivered) -> Option<(Code, String)> {
+        let purged = matches!(failure.code, Code::PurgeQueue | Code::PurgeInflight);
+        if !purged || self.config.delivery != Delivery::ExactlyOnce {
+            return None;
+        }
+        let seen = self.client.client().context().watch.refusal();
+        // A transaction with a failed record cannot be committed any more; asked to, librdkafka gives its own reason.
+        seen.or_else(|| match self.client.commit_transaction(Duration::from_millis(100)) {
+            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => Some((error.code(), error.string())),
+            _ => None,
+        })
+    }
+
     fn with_refusal(&self, reason: String) -> String {
         match self.client.client().context().watch.refusal() {
             Some((_, refusal)) => format!("{reason}: {refusal}"),
@@ -337,7 +361,10 @@ impl Producer {
             Fault::Retry => InitError::Retry { brokers: self.config.brokers.clone(), what, reason },
             Fault::Fenced => InitError::Fenced { transactional_id: self.config.transactional_id.clone(), reason },
             Fault::Stop => InitError::Stop {
-                what: format!("the brokers {} refused to {what}: {reason}", self.config.brokers),
+                what: format!(
+                    "the brokers {} refused to {what} with the transactional id `{}`: {reason}",
+                    self.config.brokers, self.config.transactional_id
+                ),
                 help: help(code),
             },
         }
@@ -377,6 +404,9 @@ impl Producer {
     fn undelivered(&self, failure: &Undelivered) -> CommitError {
         // Once the producer is fenced every record fails, most of them as merely purged: the cause is the fatal error.
         if let Some((code, reason)) = self.fatal() {
+            return self.known(code, reason);
+        }
+        if let Some((code, reason)) = self.refusal(failure) {
             return self.known(code, reason);
         }
         if failure.code == Code::MessageSizeTooLarge {

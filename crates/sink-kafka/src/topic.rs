@@ -8,6 +8,7 @@ use crate::fault::code_of;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::metadata::MetadataBroker;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -95,10 +96,12 @@ impl Admin {
         Ok(Self { reader: Reader::connect(config, false)?, client, brokers: config.brokers.clone() })
     }
 
-    /// The number of brokers that answer; for `doctor`.
-    pub fn brokers(&self) -> Result<usize, AdminError> {
+    /// The numbers of the cluster's brokers; for `doctor`.
+    pub fn brokers(&self) -> Result<Vec<i32>, AdminError> {
         let metadata = self.reader.consumer.fetch_metadata(None, REQUEST);
-        metadata.map(|found| found.brokers().len()).map_err(|error| self.reader.fail(&error, "give their metadata"))
+        metadata
+            .map(|found| found.brokers().iter().map(MetadataBroker::id).collect())
+            .map_err(|error| self.reader.fail(&error, "give their metadata"))
     }
 
     /// The topic as it is now, `None` if there is none.
@@ -218,6 +221,11 @@ impl Admin {
             Err(error) => return Err(self.reader.fail(&error, what())),
         };
         match found {
+            // The binding drops the broker's refusal, and gives a topic without settings instead: no topic has none.
+            Ok(resource) if resource.entries.is_empty() => {
+                let error = KafkaError::AdminOp(Code::TopicAuthorizationFailed);
+                Err(describe(&self.brokers, &error, None, what()))
+            }
             Ok(resource) => {
                 Ok(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
             }

@@ -8,9 +8,9 @@ use postgres_protocol::message::frontend;
 
 use crate::auth;
 use crate::config::{Config, SslMode};
-use crate::error::{Error, ServerError};
+use crate::error::{CERTIFICATE, Error, ServerError};
 use crate::tls;
-use crate::transport::{Socket, Transport};
+use crate::transport::{Socket, TlsFailure, Transport};
 use crate::url::Endpoint;
 use crate::wire::WireError;
 use crate::wire::frame::{self, Split};
@@ -82,7 +82,7 @@ impl Connection {
         // On a Unix socket TLS is never spoken, as in libpq.
         let transport = if tls && !endpoint.is_unix() { begin_tls(plain, endpoint)? } else { plain };
         let mut connection = Self { transport, received: Vec::new(), used: 0, deadline: timeout, name };
-        connection.start(config, endpoint, purpose)?;
+        connection.start(config, endpoint, purpose).map_err(certificate_refused)?;
         connection.deadline = config.deadline;
         connection
             .transport
@@ -264,6 +264,26 @@ impl Connection {
         if let Err(error) = told {
             tracing::debug!(%error, "a control connection was gone before it was closed");
         }
+    }
+}
+
+/// Since TLS 1.3 a server judges the client's certificate after the handshake, as the client sees it: the refusal comes
+/// in the place of its first answer, and trying again would not help.
+fn certificate_refused(error: Error) -> Error {
+    use rustls::AlertDescription as Alert;
+    let Error::Network { doing, error: cause } = &error else { return error };
+    let failure = cause.get_ref().and_then(|cause| cause.downcast_ref::<TlsFailure>());
+    match failure.map(|failure| &failure.error) {
+        Some(rustls::Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::CertificateRequired,
+        )) => Error::stop(format!("{doing}: the server refuses the client certificate: {cause}"), CERTIFICATE),
+        _ => error,
     }
 }
 

@@ -76,9 +76,14 @@ fn passes(code: &str) -> bool {
         || code.starts_with("53")
 }
 
+/// The server wants to know who we are by a certificate, and does not accept ours, or misses it.
+pub(crate) const CERTIFICATE: &str = "set source.sslcert and source.sslkey to a certificate that names this user, and that \
+     the server trusts (its ssl_ca_file)";
+
 fn help(error: &ServerError) -> String {
     let help = match error.code.as_str() {
         "28P01" => "check `password` and the user in `url`",
+        "28000" if error.message.contains("certificate") => CERTIFICATE,
         "28000" => "check the user in `url`, and that pg_hba.conf lets it in from here (also for replication)",
         "3D000" => "check the database in `url`",
         "42501" => "grant the right that the message names, or use a role that has it",

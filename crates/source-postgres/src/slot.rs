@@ -84,10 +84,15 @@ impl Slot {
                 .unwrap_or_else(|| "the server removed log that it needed (max_slot_wal_keep_size)".to_owned());
             Error::stop(
                 format!(
-                    "slot {name} is lost: {why}; changes after {} cannot be read any more",
+                    "slot {name} is lost (wal_status = {}): {why}; changes after {} cannot be read any more",
+                    self.wal_status,
                     self.confirmed_flush.unwrap_or_default()
                 ),
-                format!("{} then `headwater accept gap` names what is lost", sql::drop_slot(name)),
+                format!(
+                    "{} {} then `headwater accept gap` says what is lost and goes on",
+                    sql::drop_slot(name),
+                    sql::create_slot(name)
+                ),
             )
         })
     }
@@ -194,7 +199,12 @@ pub fn slot_status(config: &Config) -> Result<SlotStatus, change::SourceError> {
     config.validate()?;
     let mut control = Connection::open(config, Purpose::Control)?;
     let slot = read(&mut control, &config.slot)?;
+    let database = catalog::server(&mut control)?.database;
     control.close();
+    // Its position is still shown, but nobody can go on from there.
+    if let Some(error) = slot.as_ref().and_then(|slot| slot.broken(&config.slot, &database)) {
+        return Err(error.into());
+    }
     let mut replication = Connection::open(config, Purpose::Replication)?;
     let system = catalog::identify(&mut replication)?;
     replication.close();

@@ -116,6 +116,18 @@ fn check_continuity(replication: &mut Connection, system: &System, identity: &st
             "connect to the right server; if the change is meant, `headwater accept identity` says what is lost and goes on",
         ));
     }
+    // First: on another way the end of the log says nothing about what the checkpoint has.
+    if let Ok(timeline) = timeline.parse::<u32>()
+        && timeline != system.timeline
+    {
+        let after = system.timeline > timeline;
+        let history = if after { catalog::timeline_history(replication, system.timeline)? } else { Vec::new() };
+        let fork = check_fork(&history, timeline, system.timeline, place)?;
+        tracing::warn!(
+            from = timeline, to = system.timeline, %fork, position = %place,
+            "the server was promoted to a new timeline; the checkpoint lies before the fork, so nothing is missing"
+        );
+    }
     if place.reach() > system.wal_end {
         return Err(Error::stop(
             format!(
@@ -125,23 +137,20 @@ fn check_continuity(replication: &mut Connection, system: &System, identity: &st
             "was it restored from a backup, or is it a standby that lags? changes published since then are not in it",
         ));
     }
-    let Ok(timeline) = timeline.parse::<u32>() else { return Ok(()) };
-    if timeline == system.timeline {
-        return Ok(());
-    }
-    let history =
-        if system.timeline > timeline { catalog::timeline_history(replication, system.timeline)? } else { Vec::new() };
-    check_fork(&history, timeline, system.timeline, place)
+    Ok(())
 }
 
-fn check_fork(history: &[(u32, Lsn)], timeline: u32, now: u32, place: &Place) -> Result<(), Error> {
-    let help =
-        "the server went another way after a failover; `headwater accept gap` goes on once the topics are reconciled";
+/// Where the checkpoint's timeline was left, if the checkpoint lies on the server's own way.
+fn check_fork(history: &[(u32, Lsn)], timeline: u32, now: u32, place: &Place) -> Result<Lsn, Error> {
+    let help = "the server went another way after a failover, and events were published that it never had: connect to the \
+                server that has them, or reconcile the topics, and then `headwater accept identity` goes on from the slot";
     match history.iter().find(|(number, _)| *number == timeline) {
-        Some((_, fork)) if place.reach() <= *fork => Ok(()),
+        Some((_, fork)) if place.reach() <= *fork => Ok(*fork),
         Some((_, fork)) => Err(Error::stop(
             format!(
-                "timeline {timeline} ended at {fork}, but the checkpoint is {place}: changes were published that this server never had"
+                "timeline {timeline} was left at {fork} by the server's timeline {now}, but the checkpoint is {place}: the \
+                 server lacks {} bytes of log, whose changes were published",
+                place.reach().0 - fork.0
             ),
             help,
         )),
@@ -184,8 +193,9 @@ mod tests {
     #[test]
     fn a_checkpoint_past_the_fork_is_refused() {
         let history = [(1, Lsn(100)), (2, Lsn(200))];
-        assert!(check_fork(&history, 1, 3, &Place::At(Lsn(100))).is_ok());
-        assert!(check_fork(&history, 1, 3, &Place::At(Lsn(101))).is_err());
+        assert_eq!(check_fork(&history, 1, 3, &Place::At(Lsn(100))).unwrap(), Lsn(100));
+        let error = check_fork(&history, 1, 3, &Place::At(Lsn(103))).unwrap_err().to_string();
+        assert!(error.contains("left at 0/64") && error.contains("lacks 3 bytes"), "{error}");
         assert!(check_fork(&history, 2, 3, &Place::At(Lsn(150))).is_ok());
         assert!(check_fork(&[], 4, 3, &Place::At(Lsn(1))).is_err());
     }

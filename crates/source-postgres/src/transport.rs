@@ -175,9 +175,10 @@ impl TlsTransport {
     }
 }
 
+/// What an error of the socket is made of when TLS is at fault.
 #[derive(Debug)]
-struct TlsFailure {
-    error: rustls::Error,
+pub(crate) struct TlsFailure {
+    pub(crate) error: rustls::Error,
     told: bool,
 }
 

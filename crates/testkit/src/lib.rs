@@ -13,6 +13,7 @@ mod tls;
 mod topics;
 mod waiting;
 
+pub mod acls;
 pub mod headwater;
 pub mod http;
 pub mod kafka;

@@ -164,6 +164,39 @@ impl Postgres {
         Database::create(self.port(), &self.home)
     }
 
+    /// A handle on a database that is there.
+    pub fn database(&self, name: &str) -> Database {
+        Database::existing(name, self.port(), &self.home)
+    }
+
+    /// A standby that follows this server: a copy of its data, slots included, as tools for high availability make one.
+    /// Stops this server for the copy and starts it again.
+    pub fn standby(&self) -> Result<Postgres> {
+        let home = scratch::dir("postgres")?;
+        give_away(&home)?;
+        let data = home.join("data");
+        self.stop(StopMode::Fast)?;
+        as_database_user(Command::new("cp").arg("-a").arg(self.data_dir()).arg(&data))?;
+        self.start_again()?;
+        let signal = data.join("standby.signal");
+        fs::write(&signal, "")?;
+        give_away(&signal)?;
+        let mut settings = self.settings.clone();
+        settings.push(("primary_conninfo".to_owned(), format!("host=127.0.0.1 port={} user=postgres", self.port())));
+        let (binaries, certificates) = (self.binaries.clone(), self.certificates.clone());
+        let port = Port::reserve()?;
+        let standby = Postgres { binaries, home, settings, port, certificates, process: Mutex::new(None) };
+        standby.start_again()?;
+        Ok(standby)
+    }
+
+    /// Makes a standby a primary of its own, on a new timeline.
+    pub fn promote(&self) -> Result<()> {
+        let done = self.maintenance().value("SELECT pg_promote(true, 30)")?;
+        ensure!(done == "t", "PostgreSQL on port {} was not promoted", self.port());
+        Ok(())
+    }
+
     /// A handle on the database `postgres`.
     pub fn maintenance(&self) -> Database {
         Database::existing("postgres", self.port(), &self.home)

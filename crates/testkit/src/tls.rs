@@ -1,4 +1,5 @@
-//! Certificates for one test: an authority, and a server certificate for `localhost` and `127.0.0.1` that it signed.
+//! Certificates for one test: an authority, and what it signed: a server certificate for `localhost` and `127.0.0.1`, and
+//! certificates of clients.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,10 @@ pub struct Certificates {
     pub server_cert: PathBuf,
     /// PKCS#8, not encrypted.
     pub server_key: PathBuf,
+    folder: PathBuf,
 }
+
+const NEW_KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
 impl Certificates {
     pub fn generate() -> Result<Certificates> {
@@ -23,23 +27,36 @@ impl Certificates {
         let path = |name: &str| folder.join(name);
         let (ca, ca_key) = (path("ca.pem"), path("ca.key"));
         let (server_cert, server_key) = (path("server.pem"), path("server.key"));
-        let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
         openssl(|command| {
-            command.args(["req", "-x509", "-days", "3650", "-subj", "/CN=headwater test authority"]).args(new_key);
+            command.args(["req", "-x509", "-days", "3650", "-subj", "/CN=headwater test authority"]).args(NEW_KEY);
             command.args(["-addext", "basicConstraints=critical,CA:TRUE"]);
             command.arg("-keyout").arg(&ca_key).arg("-out").arg(&ca);
         })?;
+        let made = Certificates { ca, server_cert, server_key, folder: folder.clone() };
+        made.sign("localhost", "server", "subjectAltName=DNS:localhost,IP:127.0.0.1")?;
+        Ok(made)
+    }
+
+    /// A certificate by which a client proves that it is `name`, and its key.
+    pub fn client(&self, name: &str) -> Result<(PathBuf, PathBuf)> {
+        let file = format!("client-{name}");
+        self.sign(name, &file, "extendedKeyUsage=clientAuth")?;
+        Ok((self.folder.join(format!("{file}.pem")), self.folder.join(format!("{file}.key"))))
+    }
+
+    /// A new key with a certificate for `name`, in files that begin with `file`.
+    fn sign(&self, name: &str, file: &str, extension: &str) -> Result<()> {
+        let path = |ending: &str| self.folder.join(format!("{file}.{ending}"));
         openssl(|command| {
-            command.args(["req", "-subj", "/CN=localhost"]).args(new_key);
-            command.arg("-keyout").arg(&server_key).arg("-out").arg(path("server.csr"));
+            command.args(["req", "-subj", &format!("/CN={name}")]).args(NEW_KEY);
+            command.arg("-keyout").arg(path("key")).arg("-out").arg(path("csr"));
         })?;
-        fs::write(path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n")?;
+        fs::write(path("extensions"), extension)?;
         openssl(|command| {
             command.args(["x509", "-req", "-days", "3650", "-CAcreateserial"]);
-            command.arg("-in").arg(path("server.csr")).arg("-CA").arg(&ca).arg("-CAkey").arg(&ca_key);
-            command.arg("-extfile").arg(path("names")).arg("-out").arg(&server_cert);
-        })?;
-        Ok(Certificates { ca, server_cert, server_key })
+            command.arg("-in").arg(path("csr")).arg("-CA").arg(&self.ca).arg("-CAkey").arg(self.folder.join("ca.key"));
+            command.arg("-extfile").arg(path("extensions")).arg("-out").arg(path("pem"));
+        })
     }
 
     /// Key and certificate in one file, as Kafka wants them.

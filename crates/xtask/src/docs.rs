@@ -25,6 +25,8 @@ enum Place {
 const PARTS: &[Part] = &[
     Part { document: "docs/configuration.md", place: Place::Whole, arguments: &["config", "reference"] },
     Part { document: "docs/metrics.md", place: Place::Between("metrics"), arguments: &["config", "metrics"] },
+    Part { document: "docs/operating.md", place: Place::Between("exit codes"), arguments: &["config", "exit-codes"] },
+    Part { document: "docs/operating.md", place: Place::Between("rights"), arguments: &["config", "rights"] },
 ];
 
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {

@@ -27,3 +27,13 @@ pub fn metrics() {
     let registry = crate::status::registry(&pipeline::Metrics::sample());
     output::print(&crate::metrics::reference_markdown(&registry));
 }
+
+/// `headwater config exit-codes`
+pub fn exit_codes() {
+    output::print(&crate::exit::markdown());
+}
+
+/// `headwater config rights`
+pub fn rights() {
+    output::print(&sink_kafka::rights::markdown());
+}

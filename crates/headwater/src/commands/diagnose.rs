@@ -7,6 +7,7 @@ use change::{Finding, Severity};
 use crate::assemble;
 use crate::cli::Output;
 use crate::commands::doctor::{self, Group};
+use crate::commands::durability::{self, Cluster};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -54,18 +55,28 @@ fn look_at_kafka(config: &Config, topics: &[String]) -> Vec<Finding> {
         Ok(admin) => admin,
         Err(error) => return vec![finding(Severity::Problem, "client", error.to_string(), None)],
     };
-    let mut findings = match admin.brokers() {
-        Ok(count) => vec![finding(Severity::Good, "brokers", format!("{count} answer at {brokers}"), None)],
+    let ids = match admin.brokers() {
+        Ok(ids) => ids,
         Err(error) => {
             let help = Some("check kafka.brokers, and the security settings under [kafka.properties]".to_owned());
             return vec![finding(Severity::Problem, "brokers", error.to_string(), help)];
         }
     };
+    let cluster = Cluster { addresses: brokers, ids: &ids };
+    let mut findings = vec![finding(Severity::Good, "brokers", format!("{} answer at {brokers}", ids.len()), None)];
     findings.push(look_at_checkpoint_topic(config, &kafka, &admin));
+    findings.extend(look_at_durability(&admin, &config.kafka.checkpoint_topic, &cluster));
     for topic in topics {
         findings.push(look_at_topic(&kafka, &admin, topic));
+        findings.extend(look_at_durability(&admin, topic, &cluster));
     }
     findings
+}
+
+/// What a topic that exists keeps when brokers fail. That it cannot be asked has been said before.
+fn look_at_durability(admin: &sink_kafka::Admin, topic: &str, cluster: &Cluster<'_>) -> Option<Finding> {
+    let state = admin.state(topic).ok()??;
+    durability::judge(&state, &admin.describe_config(topic).ok()?, cluster)
 }
 
 fn look_at_checkpoint_topic(config: &Config, kafka: &sink_kafka::Config, admin: &sink_kafka::Admin) -> Finding {

@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod diagnose;
 pub mod doctor;
+pub mod durability;
 pub mod run;
 pub mod tail;
 pub mod version;

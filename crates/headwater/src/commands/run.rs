@@ -20,7 +20,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::unexpected(format!("cannot start the runtime: {error}")))?;
     let shutdown = Shutdown::default();
-    let (monitor, metrics) = (Monitor::default(), Metrics::default());
+    let metrics = Metrics::default();
+    let monitor = Monitor::new(&metrics);
     let registry = schema_registry::Registry::new(assemble::registry(config)?)
         .map_err(|error| Failure::configuration(error.to_string()))?;
     let pipeline = Pipeline {

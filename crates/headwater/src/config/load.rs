@@ -158,6 +158,15 @@ impl Settings {
         }
     }
 
+    /// The same about a value by itself: its key is named in any case.
+    pub(super) fn refusal(&self, path: &str, refusal: Refusal) -> Problem {
+        let mut problem = self.problem(path, refusal.what, refusal.help);
+        if problem.place.is_some() {
+            problem.subject = Some(format!("`{path}`"));
+        }
+        problem
+    }
+
     /// Every value as a person may see it, with where it came from.
     pub(super) fn shown(&mut self) -> Vec<super::Shown> {
         let mut shown = Vec::new();

@@ -248,7 +248,7 @@ struct Take<'a> {
 
 impl Take<'_> {
     fn refuse(&mut self, path: &'static str, refusal: Refusal) {
-        let problem = self.settings.problem(path, refusal.what, refusal.help);
+        let problem = self.settings.refusal(path, refusal);
         self.settings.problems.push(problem);
     }
 

@@ -195,7 +195,7 @@ shop.toml:20:1: unknown key `registry.passwrd`
      | ^^^^^^^
   help: did you mean `password`?
 
-shop.toml:19:12: a user and a password go together
+shop.toml:19:12: `registry.username`: a user and a password go together
   19 | username = "registry"
      |            ^^^^^^^^^^
   help: set `password` in [registry]
@@ -252,7 +252,7 @@ shop.toml:20:12: `registry.password`: expected a text, found a number without qu
      |            ^^^^
   help: write password = "…"
 
-shop.toml:19:12: a user and a password go together
+shop.toml:19:12: `registry.username`: a user and a password go together
   19 | username = "registry"
      |            ^^^^^^^^^^
   help: set `password` in [registry]
@@ -262,18 +262,18 @@ shop.toml:19:12: a user and a password go together
 #[test]
 fn illegal_values_say_what_is_legal() {
     assert_snapshot!(mistake("name = \"shop\"", "name = \"Shop-1\""), @r###"
-shop.toml:1:8: `Shop-1` cannot name a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
+shop.toml:1:8: `name`: `Shop-1` cannot name a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
   1 | name = "Shop-1"
     |        ^^^^^^^^
   help: write "shop_1"
 "###);
     assert_snapshot!(mistake("name = \"shop\"", "name = \"${env:BAD_NAME}\""), @r###"
-shop.toml:1:8: this value cannot name a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
+shop.toml:1:8: `name`: this value cannot name a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
   1 | name = "${env:BAD_NAME}"
     |        ^^^^^^^^^^^^^^^^^
 "###);
     assert_snapshot!(mistake("topic_prefix = \"shop\"", "topic_prefix = \"my shop\""), @r###"
-shop.toml:8:16: `my shop` cannot begin a topic's name: only letters, digits, `.`, `_` and `-`, 1 to 121 of them
+shop.toml:8:16: `kafka.topic_prefix`: `my shop` cannot begin a topic's name: only letters, digits, `.`, `_` and `-`, 1 to 121 of them
   8 | topic_prefix = "my shop"
     |                ^^^^^^^^^
 "###);
@@ -308,7 +308,7 @@ shop.toml:10:14: `kafka.topics.partitions`: `0` is too small
   help: write a value from 1 to 10000
 "###);
     assert_snapshot!(mistake("tables = [\"public.*\"", "snapshot = \"initial\"\ntables = [\"public.*\""), @r###"
-shop.toml:5:12: this version takes no snapshots: it publishes the changes from its first start on, not the rows that are there
+shop.toml:5:12: `source.snapshot`: this version takes no snapshots: it publishes the changes from its first start on, not the rows that are there
   5 | snapshot = "initial"
     |            ^^^^^^^^^
   help: write snapshot = "never"
@@ -320,31 +320,31 @@ shop.toml:5:12: `source.snapshot`: `no` is not one of the choices
   help: write "never" or "initial"
 "###);
     assert_snapshot!(mistake("\"public.*\", \"!public.audit_*\"", "\"orders\""), @r###"
-shop.toml:5:10: `orders` names no schema
+shop.toml:5:10: `source.tables`: `orders` names no schema
   5 | tables = ["orders"]
     |          ^^^^^^^^^^
   help: write "public.orders"
 "###);
     assert_snapshot!(mistake("\"public.*\", ", ""), @r###"
-shop.toml:5:10: no table is captured
+shop.toml:5:10: `source.tables`: no table is captured
   5 | tables = ["!public.audit_*"]
     |          ^^^^^^^^^^^^^^^^^^^
   help: add a pattern without `!`, such as "public.*"
 "###);
     assert_snapshot!(mistake("postgres://headwater", "mysql://headwater"), @r###"
-shop.toml:3:7: this version reads PostgreSQL only; MySQL and MariaDB are not supported yet
+shop.toml:3:7: `source.url`: this version reads PostgreSQL only; MySQL and MariaDB are not supported yet
   3 | url = "mysql://headwater:***@localhost:5432/shop"
     |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   help: write postgres://user@host:5432/database
 "###);
     assert_snapshot!(mistake("username = \"registry\"\n", ""), @r###"
-shop.toml:19:12: a user and a password go together
+shop.toml:19:12: `registry.password`: a user and a password go together
   19 | password = [hidden]
      |            ^^^^^^^^
   help: set `username` in [registry]
 "###);
     assert_snapshot!(mistake("http://localhost:8081", "http://me:hunter2@localhost:8081"), @r###"
-shop.toml:18:7: the registry's URL carries a login
+shop.toml:18:7: `registry.url`: the registry's URL carries a login
   18 | url = "http://me:***@localhost:8081"
      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   help: take it out of the URL, and set `username` and `password` in [registry]

@@ -135,8 +135,8 @@ const SKIPPED: &[&str] = &[
     "proptest-regressions",
 ];
 
-/// Generated files and the licence's own text: they exist, and their content is not ours to judge.
-const NOT_OURS: &[&str] = &["Cargo.lock", "LICENSE"];
+/// Generated files, the licence's own text, and what git writes into a second work tree: their content is not ours to judge.
+const NOT_OURS: &[&str] = &["Cargo.lock", "LICENSE", ".git"];
 
 fn read_tree(root: &Path) -> Result<Tree> {
     let mut tree = Tree::new();

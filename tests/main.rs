@@ -22,5 +22,6 @@ mod resume;
 mod rights;
 mod road;
 mod secrets;
+mod snapshot;
 mod tables;
 mod verbs;

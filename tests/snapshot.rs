@@ -1,0 +1,383 @@
+//! Rows that were there before: copied once, beside the stream, without a lock; and nothing old ever undoes something new.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value as Json;
+use testkit::{Database, Event, Headwater, Postgres, eventually, shared};
+
+use crate::support::{Neighbours, PATIENCE, Scene, seed};
+
+const ITEMS: &str = "create table items (id bigint primary key, version bigint not null, note text)";
+
+fn scene(label: &str, sql: &str) -> Result<Scene> {
+    let mut scene = Scene::new(label, sql)?;
+    scene.source = "snapshot = \"initial\"\ntable_refresh = \"1s\"".to_owned();
+    Ok(scene)
+}
+
+/// On a server of the test's own.
+fn alone(label: &str, postgres: &Postgres, sql: &str) -> Result<Scene> {
+    let servers = shared::all();
+    let database = postgres.create_database()?;
+    let url = database.url();
+    let neighbours = Neighbours { brokers: servers.kafka.bootstrap(), registry: servers.registry.url(), url };
+    let mut scene = Scene::with(label, sql, database, neighbours)?;
+    scene.source = "snapshot = \"initial\"".to_owned();
+    Ok(scene)
+}
+
+fn wait_said(headwater: &Headwater, words: &str) -> Result<()> {
+    eventually(PATIENCE, words, || {
+        let output = headwater.output();
+        ensure!(output.contains(words), "{output}");
+        Ok(())
+    })
+}
+
+fn wait_complete(headwater: &Headwater, table: &str) -> Result<()> {
+    wait_said(headwater, &format!("\"message\":\"snapshot complete\",\"table\":\"public.{table}\""))
+}
+
+/// What a reader of the events ends with, by key, as JSON text of `after`. A copied row never undoes something newer, and
+/// no row is copied twice.
+fn replay(events: &[Event]) -> Result<BTreeMap<String, Json>> {
+    let mut table: BTreeMap<String, Json> = BTreeMap::new();
+    let mut copied: HashMap<String, i64> = HashMap::new();
+    let version = |row: &Json| row["version"].as_i64().unwrap_or_default();
+    for event in events {
+        let key = event.key.as_ref().context("an event without key")?.to_string();
+        match event.op() {
+            "" | "d" => drop(table.remove(&key)),
+            op => {
+                let row = event.field("after").clone();
+                if let Some(known) = table.get(&key) {
+                    let newer = version(&row) > version(known) || (op == "r" && version(&row) == version(known));
+                    ensure!(newer, "key {key}: {op} with {row} came after {known}");
+                }
+                if op == "r" {
+                    let before = copied.insert(key.clone(), event.offset);
+                    ensure!(before.is_none(), "key {key} was copied at {before:?} and again at {}", event.offset);
+                    ensure!(event.field("transaction").is_null(), "{event:?}");
+                    assert_eq!(event.field("source.snapshot"), "true");
+                }
+                table.insert(key, row);
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// The table and what its topic says are the same, row by row.
+fn judge(scene: &Scene, table: &str) -> Result<Vec<Event>> {
+    let sql = format!("select id, version, note from {table} order by id");
+    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
+    let expected: BTreeMap<String, String> = scene
+        .database
+        .query(&sql)?
+        .iter()
+        .map(|row| (text(&row[0]), format!("{} {}", text(&row[1]), text(&row[2]))))
+        .collect();
+    eventually(PATIENCE, "the topic to say what the table says", || {
+        let events = scene.oracle().read(&scene.topic(table))?;
+        let shown = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let found: BTreeMap<String, String> = replay(&events)?
+            .into_values()
+            .map(|row| (row["id"].to_string(), format!("{} {}", row["version"], shown(&row["note"]))))
+            .collect();
+        let missing: Vec<_> = expected.iter().filter(|(id, row)| found.get(*id) != Some(row)).take(3).collect();
+        let surplus: Vec<_> = found.keys().filter(|id| !expected.contains_key(*id)).take(3).collect();
+        ensure!(
+            missing.is_empty() && surplus.is_empty(),
+            "{} rows, {} in the topic of {} events; missing or different: {missing:?}; surplus: {surplus:?}",
+            expected.len(),
+            found.len(),
+            events.len()
+        );
+        Ok(events)
+    })
+}
+
+fn count(events: &[Event], op: &str) -> usize {
+    events.iter().filter(|event| event.op() == op).count()
+}
+
+/// Updates, deletes, inserts and moves of keys, one statement a transaction, until it is dropped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<Result<u64>>>,
+}
+
+impl Load {
+    fn start(database: &Database, seed: u64, ids: u64) -> Result<Self> {
+        let client = Arc::new(database.connect_sync()?);
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut count = 0;
+            while !asked.load(Ordering::Relaxed) {
+                let (id, other) = (random.u64(0..ids), random.u64(0..ids + ids / 4));
+                let sql = match random.u8(0..10) {
+                    0..6 => format!("update items set version = version + 1 where id = {id}"),
+                    6 => format!("delete from items where id = {id}"),
+                    7 => format!("insert into items values ({other}, 1, 'new') on conflict do nothing"),
+                    _ => format!(
+                        "update items set id = {other}, version = version + 1 where id = {id} \
+                         and not exists (select from items where id = {other})"
+                    ),
+                };
+                let client = Arc::clone(&client);
+                testkit::wait(async move { client.batch_execute(&sql).await })?;
+                count += 1;
+                std::thread::sleep(Duration::from_millis(1)); // the load's rate
+            }
+            Ok(count)
+        });
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    fn finish(mut self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().context("already finished")?.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn filled(rows: u64) -> String {
+    format!("{ITEMS}; insert into items select i, 1, repeat(md5(i::text), 18) from generate_series(0, {}) i", rows - 1)
+}
+
+#[test]
+fn rows_that_were_there_are_copied_once_and_changes_follow() -> Result<()> {
+    let scene = scene("copy", &filled(20_000))?;
+    let headwater = scene.start()?;
+    wait_said(&headwater, "snapshot complete")?;
+    let events = judge(&scene, "items")?;
+    assert_eq!((count(&events, "r"), events.len()), (20_000, 20_000));
+    scene.database.execute("update items set version = 2 where id < 10; delete from items where id = 11")?;
+    judge(&scene, "items")?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    // A second start copies nothing again.
+    let headwater = scene.start()?;
+    scene.database.execute("update items set version = 3 where id < 10")?;
+    let events = judge(&scene, "items")?;
+    assert_eq!(count(&events, "r"), 20_000);
+    ensure!(!headwater.output().contains("snapshot begins"), "{}", headwater.output());
+    Ok(())
+}
+
+/// The whole promise at once: rows are copied while they are updated, deleted, inserted and moved, and the process is
+/// killed again and again.
+#[test]
+fn a_copy_under_load_survives_kills() -> Result<()> {
+    let kills = 12;
+    let rows = std::env::var("HEADWATER_SNAPSHOT_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(40_000);
+    let seed = seed("a_copy_under_load_survives_kills");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let scene = scene("loaded", &filled(rows))?;
+    let load = Load::start(&scene.database, seed, rows)?;
+    for _ in 0..kills {
+        let headwater = scene.launch()?;
+        // The moment of the kill is what is random here.
+        std::thread::sleep(Duration::from_millis(random.u64(200..1300)));
+        headwater.kill9()?;
+    }
+    let headwater = scene.start()?;
+    eventually(PATIENCE, "the end of the copy", || {
+        let topic = format!("{}.checkpoints", scene.name);
+        let progress = scene.oracle().raw(&topic, 0)?;
+        let key = format!("{}/public.items", scene.name).into_bytes();
+        let last = progress.into_iter().rfind(|(found, _)| found.as_ref() == Some(&key));
+        let text = String::from_utf8_lossy(&last.and_then(|(_, value)| value).unwrap_or_default()).into_owned();
+        ensure!(text.contains("\"end\":true"), "{text}\n{}", headwater.output());
+        Ok(())
+    })?;
+    let transactions = load.finish()?;
+    let events = judge(&scene, "items")?;
+    println!("{transactions} transactions, {kills} kills, {} rows copied", count(&events, "r"));
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    Ok(())
+}
+
+/// A commit that waits for a standby is in the log, and published, before any snapshot sees it.
+#[test]
+fn a_parked_commit_is_not_undone_by_the_copy() -> Result<()> {
+    let postgres = Postgres::start()?;
+    let mut scene = alone("parked", &postgres, &filled(2_000))?;
+    // Slot and publication first: making them is a commit, too.
+    scene.source = "snapshot = \"never\"".to_owned();
+    assert_eq!(scene.start()?.terminate(PATIENCE)?, 0);
+    scene.source = "snapshot = \"initial\"".to_owned();
+    let admin = Arc::new(scene.database.connect_sync()?);
+    let run = |sql: &str| -> Result<()> {
+        let (client, sql) = (Arc::clone(&admin), sql.to_owned());
+        Ok(testkit::wait(async move { client.batch_execute(&sql).await })?)
+    };
+    let settle = || -> Result<()> {
+        run("alter system reset synchronous_standby_names")?;
+        run("select pg_reload_conf()")
+    };
+    run("alter system set synchronous_standby_names = 'nobody'")?;
+    run("select pg_reload_conf()")?;
+    // Parked before headwater connects, and once more while it copies.
+    let database = &scene.database;
+    std::thread::scope(|scope| -> Result<()> {
+        // Whatever goes wrong, nobody stays parked: the scope would wait for them for ever.
+        let settle = Settle(&settle);
+        let parked = |sql: &'static str| scope.spawn(move || database.execute(sql));
+        let first = parked("update items set version = 7 where id = 100");
+        wait_parked(database, 1)?;
+        let headwater = scene.launch()?;
+        wait_said(&headwater, "snapshot begins")?;
+        let second = parked("update items set version = 9 where id = 200");
+        wait_parked(database, 2)?;
+        // It streams what it reads, and copies nothing: the first commit may not be in its stream.
+        eventually(PATIENCE, "the second commit in the topic", || {
+            let events = scene.oracle().read(&scene.topic("items"))?;
+            ensure!(events.iter().any(|event| event.after("version") == 9), "{} events", events.len());
+            assert_eq!(count(&events, "r"), 0);
+            Ok(())
+        })?;
+        headwater.kill9()?;
+        let headwater = scene.launch()?;
+        wait_said(&headwater, "snapshot begins")?;
+        headwater.wait_ready(PATIENCE)?;
+        assert_eq!(count(&scene.oracle().read(&scene.topic("items"))?, "r"), 0);
+        drop(settle);
+        first.join().map_err(|_| anyhow::anyhow!("panicked"))??;
+        second.join().map_err(|_| anyhow::anyhow!("panicked"))??;
+        wait_said(&headwater, "snapshot complete")?;
+        let events = judge(&scene, "items")?;
+        ensure!(count(&events, "r") >= 1_998, "{}", count(&events, "r"));
+        Ok(())
+    })
+}
+
+/// Runs when it is dropped.
+struct Settle<'a>(&'a dyn Fn() -> Result<()>);
+
+impl Drop for Settle<'_> {
+    fn drop(&mut self) {
+        (self.0)().ok();
+    }
+}
+
+fn wait_parked(database: &Database, count: usize) -> Result<()> {
+    eventually(PATIENCE, "commits that wait for a standby", || {
+        let found = database.value("select count(*) from pg_stat_activity where wait_event = 'SyncRep'")?;
+        ensure!(found == count.to_string(), "{found}");
+        Ok(())
+    })
+}
+
+/// Values that the log never carries, because no update touches them, come with the copy or are read once more.
+#[test]
+fn large_values_that_the_log_leaves_out_are_there_in_the_end() -> Result<()> {
+    let scene = scene(
+        "toast",
+        "create table items (id bigint primary key, version bigint not null, note text);
+         alter table items alter note set storage external;
+         insert into items select i, 1, repeat(md5(i::text), 200) from generate_series(1, 3000) i",
+    )?;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| -> Result<()> {
+        let writer = scope.spawn(|| -> Result<()> {
+            while !stop.load(Ordering::Relaxed) {
+                scene.database.execute("update items set version = version + 1 where id % 10 = 0")?;
+            }
+            Ok(())
+        });
+        let copied = scene.start().and_then(|headwater| {
+            wait_complete(&headwater, "items")?;
+            Ok(headwater)
+        });
+        stop.store(true, Ordering::Relaxed);
+        writer.join().map_err(|_| anyhow::anyhow!("panicked"))??;
+        let headwater = copied?;
+        // A reader keeps what it has where an event says that the log left the value out.
+        let expected = scene.database.value("select count(*) from items where length(note) = 6400")?;
+        assert_eq!(expected, "3000");
+        eventually(PATIENCE, "all notes", || {
+            let mut notes: HashMap<String, Option<usize>> = HashMap::new();
+            for event in scene.oracle().read(&scene.topic("items"))? {
+                let key = event.key.as_ref().map(Json::to_string).unwrap_or_default();
+                let length = event.after("note").as_str().map(str::len);
+                let known = notes.entry(key).or_default();
+                *known = length.or(*known);
+            }
+            let whole = notes.values().filter(|length| **length == Some(6400)).count();
+            ensure!(whole == 3_000, "{whole} of {} rows have their note\n{}", notes.len(), headwater.output());
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn a_table_that_joins_later_is_copied() -> Result<()> {
+    let scene = scene("later", ITEMS)?;
+    let headwater = scene.start()?;
+    scene.database.execute(
+        "create table more (id bigint primary key, version bigint not null, note text);
+         insert into more select i, 1, 'n' || i from generate_series(1, 500) i",
+    )?;
+    wait_complete(&headwater, "more")?;
+    scene.database.execute("update more set version = 2 where id < 10")?;
+    judge(&scene, "more")?;
+    Ok(())
+}
+
+#[test]
+fn tables_that_change_under_the_copy_end_up_right() -> Result<()> {
+    let scene = scene("shaken", &filled(30_000))?;
+    scene.database.execute(
+        "create table gone (id bigint primary key, version bigint not null, note text);
+         insert into gone select i, 1, repeat('g', 500) from generate_series(1, 20000) i;
+         create table emptied (id bigint primary key, version bigint not null, note text);
+         insert into emptied select i, 1, repeat('e', 500) from generate_series(1, 20000) i",
+    )?;
+    let headwater = scene.launch()?;
+    wait_said(&headwater, "snapshot begins")?;
+    scene.database.execute("truncate emptied; insert into emptied values (1, 5, 'after')")?;
+    scene.database.execute("alter table items add column extra int default 3")?;
+    scene.database.execute("alter table items alter column version type numeric(20,0)")?;
+    scene.database.execute("alter table items alter column version type bigint")?;
+    scene.database.execute("drop table gone")?;
+    scene.database.execute("update items set version = version + 1 where id % 100 = 0")?;
+    wait_complete(&headwater, "items")?;
+    wait_complete(&headwater, "emptied")?;
+    judge(&scene, "items")?;
+    eventually(PATIENCE, "the one row of the emptied table", || {
+        let events = scene.oracle().read(&scene.topic("emptied"))?;
+        let table = testkit::oracle::replay(&events)?;
+        ensure!(table.len() == 1, "{} rows", table.len());
+        Ok(())
+    })
+}
+
+#[test]
+fn keys_of_every_kind_are_walked() -> Result<()> {
+    let scene = scene(
+        "keys",
+        r#"create table "Odd ""Name" (at timestamptz, "Größe" numeric(10,2), t text collate "C", version bigint,
+             primary key (t, "Größe", at));
+           insert into "Odd ""Name" select '2020-01-01'::timestamptz + i * interval '1 hour', (i % 7) / 3.0,
+             repeat(chr(39) || '\' || chr(64 + i % 50), 2), i from generate_series(1, 9000) i"#,
+    )?;
+    let headwater = scene.start()?;
+    wait_said(&headwater, "snapshot complete")?;
+    let topics = scene.oracle();
+    eventually(PATIENCE, "all rows", || {
+        let events = topics.read(&scene.topic("Odd_x20__x22_Name"))?;
+        ensure!(count(&events, "r") == 9_000 && events.len() == 9_000, "{}", events.len());
+        Ok(())
+    })
+}

@@ -105,6 +105,8 @@ pub enum ConfigCommand {
     Reference,
     /// Print the table that describes every metric, as Markdown
     Metrics,
+    /// Print the table that says which form each column type takes in an event, as Markdown
+    Types,
 }
 
 #[derive(Clone, Debug, Args)]

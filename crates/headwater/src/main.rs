@@ -30,6 +30,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         }
         Command::Config { command: ConfigCommand::Reference } => commands::config::reference(),
         Command::Config { command: ConfigCommand::Metrics } => commands::config::metrics(),
+        Command::Config { command: ConfigCommand::Types } => commands::config::types(),
         Command::Version { output } => commands::version::run(output.output),
         Command::Run(run) => commands::run::run(&load(&run.settings)?.config)?,
         Command::Checkpoint { command: Checkpoint::Show(query) } => {

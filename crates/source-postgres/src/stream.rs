@@ -43,12 +43,12 @@ use crate::queue::{Popped, Queue};
 use crate::reader::{POSTGRES_EPOCH, Pace, StreamReader};
 use crate::relation::{self, Shape};
 use crate::row::{Image, SourceRow, source_columns};
-use crate::sql;
 use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
 use crate::wire::pgoutput::{self, Message, Old};
 use crate::wire::tuple::Cell;
+use crate::{resolve, sql};
 
 const DOING: &str = "decoding the stream";
 
@@ -437,7 +437,7 @@ impl Running {
     /// Asks the catalogue, once more on a new connection if the old one is gone.
     fn look_up(&mut self, relation: &pgoutput::Relation) -> Result<Table, Error> {
         let ask = |control: &mut Connection| -> Result<Table, Error> {
-            let types = catalog::types(control, &relation.columns)?;
+            let types = resolve::types(control, &relation.columns)?;
             let facts = catalog::table_facts(control, relation.oid)?;
             Ok(relation::table(relation, &types, &facts))
         };

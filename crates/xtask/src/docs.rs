@@ -25,6 +25,7 @@ enum Place {
 const PARTS: &[Part] = &[
     Part { document: "docs/configuration.md", place: Place::Whole, arguments: &["config", "reference"] },
     Part { document: "docs/metrics.md", place: Place::Between("metrics"), arguments: &["config", "metrics"] },
+    Part { document: "docs/events.md", place: Place::Between("types"), arguments: &["config", "types"] },
 ];
 
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {

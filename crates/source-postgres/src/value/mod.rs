@@ -22,6 +22,7 @@
     )
 )]
 
+pub mod array;
 pub mod decimal;
 pub mod number;
 pub mod temporal;
@@ -57,6 +58,7 @@ pub fn read<'v>(kind: ColumnType, text: &'v str, scratch: &'v mut Vec<u8>) -> Re
         ColumnType::Time => counted(temporal::time(text).map_err(Outcome::from)),
         ColumnType::LocalTimestamp => counted(temporal::timestamp(text, false)),
         ColumnType::Timestamp => counted(temporal::timestamp(text, true)),
+        ColumnType::Array { element, separator } => array::read(element, separator, text, scratch),
     }
 }
 

@@ -20,4 +20,5 @@ mod resume;
 mod road;
 mod secrets;
 mod tables;
+mod types;
 mod verbs;

@@ -123,7 +123,7 @@ pub const FAMILIES: &[Family] = &[
     text("ranges, multiranges", "with the server's quotes and brackets: `[1,5)`"),
     text("`xid`, `xid8`, `cid`, `tid`, `pg_lsn`, `pg_snapshot`, `txid_snapshot`", ""),
     text("`regclass`, `regtype` and the other `reg…` types", "a name, with its schema unless that is `pg_catalog`"),
-    text("`int2vector`, `oidvector`, `aclitem`, `gtsvector`, `refcursor`", ""),
+    text("`int2vector`, `oidvector`, `aclitem`, `refcursor`", ""),
     text("enums", "the label; the property `headwater.labels` has all labels in their order"),
     text("composite types", "`(1,\"x y\")`"),
     text("types of extensions: `citext`, `hstore`, `ltree`, …", ""),

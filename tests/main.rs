@@ -22,3 +22,4 @@ mod secrets;
 mod tables;
 mod types;
 mod verbs;
+mod versions;

@@ -41,7 +41,7 @@ impl Entry {
 }
 
 /// What the entries need.
-pub(super) const SETUP: &str = r#"
+pub(crate) const SETUP: &str = r#"
     create extension citext schema public; create extension hstore schema public; create extension ltree schema public;
     create extension cube schema public; create extension isn schema public; create extension seg schema public;
     create type public.mood as enum ('sad, very', 'ok', '"quoted"', 'null', 'größe');

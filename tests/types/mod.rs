@@ -8,11 +8,12 @@
 mod catalogue;
 mod judge;
 
-use anyhow::{Context, Result, ensure};
-use testkit::{Database, Event, Postgres, shared};
+use anyhow::{Result, ensure};
+use testkit::{Database, Event};
 
-use self::catalogue::{ENTRIES, Entry, LEFT_OUT, SETUP};
-use crate::support::{Neighbours, PATIENCE, Scene};
+pub(crate) use self::catalogue::SETUP;
+use self::catalogue::{ENTRIES, Entry, LEFT_OUT};
+use crate::support::{PATIENCE, Scene};
 
 /// A column of the table.
 struct Column {
@@ -147,27 +148,12 @@ fn streamed(scene: &Scene) -> Result<Vec<Event>> {
     Ok(events)
 }
 
-/// A scene on a server of another version, with the shared broker and registry.
-fn on(server: &Postgres, label: &str, sql: &str) -> Result<Scene> {
-    let database = server.create_database()?;
-    let neighbours =
-        Neighbours { brokers: shared::kafka().bootstrap(), registry: shared::registry().url(), url: database.url() };
-    Scene::with(label, sql, database, neighbours)
+/// The stream, on any version.
+pub(crate) fn every_type(scene: &Scene) -> Result<()> {
+    streamed(scene).map(drop)
 }
 
 #[test]
 fn every_type_is_the_databases_own() -> Result<()> {
-    streamed(&Scene::new("types", SETUP)?).map(drop)
-}
-
-#[test]
-fn every_type_on_postgresql_14() -> Result<()> {
-    let server = Postgres::builder().version("14.24.0").start()?;
-    streamed(&on(&server, "types14", SETUP)?).map(drop).with_context(|| server.log_text())
-}
-
-#[test]
-fn every_type_on_postgresql_18() -> Result<()> {
-    let server = Postgres::builder().version("18.4.0").start()?;
-    streamed(&on(&server, "types18", SETUP)?).map(drop).with_context(|| server.log_text())
+    every_type(&Scene::new("types", SETUP)?)
 }

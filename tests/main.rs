@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_input;
+mod columns;
 mod consuming;
 mod delivery;
 mod faults_kafka;

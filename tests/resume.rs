@@ -12,6 +12,7 @@ fn kill_anywhere_exactly_once() -> Result<()> {
 }
 
 /// Under load, killed this often at random moments: every change once, in order.
+#[expect(clippy::print_stdout, reason = "a test's output is read when it fails")]
 pub(crate) fn survives_kills(scene: &Scene, kills: usize, seed: u64) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     // The slot has to exist before the load: what was committed before it is not headwater's to publish.

@@ -30,5 +30,6 @@ pub mod wire;
 pub use check::check;
 pub use config::{Config, Patterns};
 pub use error::{Error, ServerError};
+pub use relation::bare_table;
 pub use slot::{SlotStatus, drop_slot, slot_status};
 pub use stream::PostgresSource;

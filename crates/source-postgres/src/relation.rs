@@ -56,6 +56,11 @@ pub(crate) fn table(relation: &Relation, types: &[Option<ResolvedType>], facts: 
     }
 }
 
+/// The table of a relation message by itself, without anything that the catalogue knows.
+pub fn bare_table(relation: &Relation) -> Table {
+    table(relation, &[], &TableFacts::default())
+}
+
 fn form(resolved: &ResolvedType) -> ColumnType {
     let form = column_type(resolved.base, resolved.typmod);
     match resolved.separator {

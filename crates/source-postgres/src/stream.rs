@@ -418,11 +418,7 @@ impl Running {
     fn learn(&mut self, relation: &pgoutput::Relation) -> Result<(), Error> {
         let name = TableName::new(&relation.schema, &relation.table);
         let captured = self.patterns.matches(&name);
-        let table = if captured {
-            self.look_up(relation)?
-        } else {
-            relation::table(relation, &[], &catalog::TableFacts::default())
-        };
+        let table = if captured { self.look_up(relation)? } else { relation::bare_table(relation) };
         let before = self.relations.get(&relation.oid);
         let differs = before.is_none_or(|known| *known.shape.table != table || known.shape.captured != captured);
         if !differs {

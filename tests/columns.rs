@@ -17,6 +17,8 @@ fn a_label_that_is_added_while_streaming_needs_no_restart() -> Result<()> {
     )?;
     let headwater = scene.start()?;
     scene.database.execute("insert into m values (1, 'sad', '{ok,sad}')")?;
+    // The labels are the catalogue's at the time when the table is described: wait for that.
+    scene.events("m", 1)?;
     scene.database.execute("alter type mood add value 'so so' before 'ok'")?;
     scene.database.execute("insert into m values (2, 'so so', '{so so,NULL}')")?;
     let events = scene.events("m", 2)?;

@@ -7,7 +7,7 @@
 #     servers          PostgreSQL 15, Java, Kafka, Apicurio Registry, as files; no service is started
 #     python           a virtual environment with the consumer that the tests run downstream
 #     demo             build servers
-#     test             build servers python
+#     test             build servers postgres-matrix python
 #     postgres-matrix  PostgreSQL 14 and 18 beside Debian's 15
 #
 # Everything that is not a Debian package goes to ${HEADWATER_CACHE:-$HOME/.cache/headwater}; keep that folder between
@@ -157,7 +157,7 @@ run_part() {
     servers) apt_part "${server_packages[@]}"; kafka_part; jre_part; apicurio_part ;;
     python) apt_part "${python_packages[@]}"; python_part ;;
     demo) run_part build; run_part servers ;;
-    test) run_part build; run_part servers; run_part python ;;
+    test) run_part build; run_part servers; run_part postgres-matrix; run_part python ;;
     postgres-matrix) apt_part "${server_packages[@]}"; postgres_matrix_part ;;
     *) die "unknown part '$1'; one of: build servers python demo test postgres-matrix" ;;
   esac

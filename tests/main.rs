@@ -7,6 +7,7 @@ mod support;
 
 mod bad_input;
 mod certificates;
+mod columns;
 mod consuming;
 mod delivery;
 mod failover;
@@ -24,4 +25,6 @@ mod road;
 mod secrets;
 mod snapshot;
 mod tables;
+mod types;
 mod verbs;
+mod versions;

@@ -8,14 +8,17 @@ use crate::support::{PATIENCE, Scene, Writer, insert_journaled, seed};
 
 #[test]
 fn kill_anywhere_exactly_once() -> Result<()> {
-    const KILLS: usize = 50;
-    let seed = seed("kill_anywhere_exactly_once");
+    survives_kills(&Scene::journaled("kill")?, 50, seed("kill_anywhere_exactly_once"))
+}
+
+/// Under load, killed this often at random moments: every change once, in order.
+#[expect(clippy::print_stdout, reason = "a test's output is read when it fails")]
+pub(crate) fn survives_kills(scene: &Scene, kills: usize, seed: u64) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let scene = Scene::journaled("kill")?;
     // The slot has to exist before the load: what was committed before it is not headwater's to publish.
     scene.start()?.kill9()?;
     let writer = Writer::start(&scene.database, seed, Duration::from_millis(2))?;
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         let headwater = scene.launch()?;
         // The moment of the kill is what is random here: before, in, and after every step of a start and of a batch.
         std::thread::sleep(Duration::from_millis(random.u64(0..1200)));
@@ -23,7 +26,7 @@ fn kill_anywhere_exactly_once() -> Result<()> {
     }
     let headwater = scene.start()?;
     let transactions = writer.finish()?;
-    println!("{transactions} transactions under {KILLS} kills");
+    println!("{transactions} transactions under {kills} kills");
     scene.judge()?;
     assert_eq!(headwater.terminate(PATIENCE)?, 0);
     Ok(())

@@ -5,12 +5,16 @@ use testkit::shared;
 
 use crate::support::Scene;
 
-const SHOP: &str = "create table orders (id bigint primary key, amount numeric(12,2), note text, at timestamptz);
+pub(crate) const SHOP: &str =
+    "create table orders (id bigint primary key, amount numeric(12,2), note text, at timestamptz);
     create table lines (order_id bigint, line int, qty int, primary key (order_id, line));";
 
 #[test]
 fn changes_arrive_as_registered_avro() -> Result<()> {
-    let scene = Scene::new("road", SHOP)?;
+    changes_arrive(&Scene::new("road", SHOP)?)
+}
+
+pub(crate) fn changes_arrive(scene: &Scene) -> Result<()> {
     let headwater = scene.start()?;
     scene.database.execute(
         "insert into orders values (1, 12.30, 'first', '2026-01-02 03:04:05.678901+00');

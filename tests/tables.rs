@@ -196,7 +196,12 @@ fn truncate_is_an_event() -> Result<()> {
 /// Every event decodes with the schema that was right when its row changed, also inside one transaction.
 #[test]
 fn columns_change_in_flight() -> Result<()> {
-    let scene = Scene::new("shape", "create table t (id int primary key, a int, b text)")?;
+    shape_changes(&Scene::new("shape", SHAPE)?)
+}
+
+pub(crate) const SHAPE: &str = "create table t (id int primary key, a int, b text)";
+
+pub(crate) fn shape_changes(scene: &Scene) -> Result<()> {
     let headwater = scene.start()?;
     scene.database.execute("insert into t values (1, 1, 'one')")?;
     scene.database.execute(

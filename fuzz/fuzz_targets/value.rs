@@ -9,7 +9,7 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     let (kind, precision, scale, text) = input;
     let precision = u32::from(precision).max(1);
     let scale = u32::from(scale).min(precision);
-    let kind = match kind % 12 {
+    let kind = match kind % 13 {
         0 => ColumnType::Boolean,
         1 => ColumnType::Long,
         2 => ColumnType::Float,
@@ -21,7 +21,8 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
         8 => ColumnType::Date,
         9 => ColumnType::Time,
         10 => ColumnType::LocalTimestamp,
-        _ => ColumnType::Timestamp,
+        11 => ColumnType::Timestamp,
+        _ => ColumnType::Array { element: ColumnType::Decimal { precision, scale }.as_element(), separator: b',' },
     };
     let mut scratch = Vec::new();
     let _understood = value::read(kind, text, &mut scratch).is_ok();

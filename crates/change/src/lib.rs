@@ -3,6 +3,7 @@
 //! Pure: no runtime, no socket, no clock, no database's crate. What is in here is what a PostgreSQL and a MySQL source
 //! have in common, and nothing else.
 
+mod array;
 mod change;
 mod position;
 mod row;
@@ -10,9 +11,10 @@ mod source;
 mod table;
 mod value;
 
+pub use array::{Array, ArrayWriter, Elements, NotAnElement};
 pub use change::{Change, Kind, Transaction};
 pub use position::{Position, Sequence};
 pub use row::{Row, ValueError};
 pub use source::{Finding, Resume, Severity, Source, SourceError, SourceInfo, Started, Step};
-pub use table::{Column, ColumnType, Identity, Table, TableName};
+pub use table::{Column, ColumnType, Element, Identity, Table, TableName};
 pub use value::{Absence, Reason, Value};

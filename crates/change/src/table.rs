@@ -63,6 +63,8 @@ pub struct Column {
     pub kind: ColumnType,
     /// The type as the server prints it (`numeric(12,2)`, `character varying(20)`, `mood`); kept as a schema property.
     pub sql_type: String,
+    /// The labels of an enum (or of an array of one) in their order, as far as they are known; kept as a schema property.
+    pub labels: Vec<String>,
     /// Whether the column admits NULL, where that is known; kept as a schema property, never used for encoding.
     pub nullable: Option<bool>,
 }
@@ -91,13 +93,79 @@ pub enum ColumnType {
     LocalTimestamp,
     /// Microseconds since 1970-01-01T00:00:00Z.
     Timestamp,
+    /// One dimension, counted from 1, or empty; NULLs among the elements. An element that its form cannot hold makes the
+    /// whole value [`Absent`](crate::Value::Absent) for its reason, any other shape makes it so for `Dimensions`.
+    Array {
+        element: Element,
+        /// What stands between two elements in the source's own text. An event does not show it.
+        separator: u8,
+    },
+}
+
+/// The form of an array's elements: a [`ColumnType`] that is not itself an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Element {
+    Boolean,
+    Long,
+    Float,
+    Double,
+    Decimal { precision: u32, scale: u32 },
+    Text,
+    Uuid,
+    Bytes,
+    Date,
+    Time,
+    LocalTimestamp,
+    Timestamp,
+}
+
+impl Element {
+    pub const fn form(self) -> ColumnType {
+        match self {
+            Self::Boolean => ColumnType::Boolean,
+            Self::Long => ColumnType::Long,
+            Self::Float => ColumnType::Float,
+            Self::Double => ColumnType::Double,
+            Self::Decimal { precision, scale } => ColumnType::Decimal { precision, scale },
+            Self::Text => ColumnType::Text,
+            Self::Uuid => ColumnType::Uuid,
+            Self::Bytes => ColumnType::Bytes,
+            Self::Date => ColumnType::Date,
+            Self::Time => ColumnType::Time,
+            Self::LocalTimestamp => ColumnType::LocalTimestamp,
+            Self::Timestamp => ColumnType::Timestamp,
+        }
+    }
 }
 
 impl ColumnType {
+    /// This form as that of an array's elements. An array in an array is its text.
+    pub const fn as_element(self) -> Element {
+        match self {
+            Self::Boolean => Element::Boolean,
+            Self::Long => Element::Long,
+            Self::Float => Element::Float,
+            Self::Double => Element::Double,
+            Self::Decimal { precision, scale } => Element::Decimal { precision, scale },
+            Self::Text | Self::Array { .. } => Element::Text,
+            Self::Uuid => Element::Uuid,
+            Self::Bytes => Element::Bytes,
+            Self::Date => Element::Date,
+            Self::Time => Element::Time,
+            Self::LocalTimestamp => Element::LocalTimestamp,
+            Self::Timestamp => Element::Timestamp,
+        }
+    }
+
     /// A key has no `absent` to fall back on: types with values that no typed form holds take their text form there.
     pub const fn in_key(self) -> Self {
         match self {
-            Self::Date | Self::Time | Self::LocalTimestamp | Self::Timestamp | Self::Decimal { .. } => Self::Text,
+            Self::Date
+            | Self::Time
+            | Self::LocalTimestamp
+            | Self::Timestamp
+            | Self::Decimal { .. }
+            | Self::Array { .. } => Self::Text,
             other => other,
         }
     }

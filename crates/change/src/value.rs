@@ -1,5 +1,7 @@
 //! One column's value, borrowed from the bytes that the database sent.
 
+use crate::Array;
+
 /// A value on its way from the wire to an event. It borrows from the receive buffer or from the caller's scratch buffer
 /// and is never stored.
 ///
@@ -25,6 +27,8 @@ pub enum Value<'a> {
     /// `ColumnType::Bytes`; for `ColumnType::Decimal` the unscaled number at the column's scale, two's complement,
     /// big-endian, as few bytes as hold it (at least one).
     Bytes(&'a [u8]),
+    /// `ColumnType::Array`.
+    Array(Array<'a>),
 }
 
 /// Why an event shows null although the database's value is not NULL.
@@ -48,6 +52,8 @@ pub enum Reason {
     NotANumber,
     /// The value lies outside what the event's type can hold.
     OutOfRange,
+    /// An array of more than one dimension, or one that does not begin at 1.
+    Dimensions,
 }
 
 impl Reason {
@@ -59,9 +65,11 @@ impl Reason {
             Self::Infinity => "infinity",
             Self::NotANumber => "nan",
             Self::OutOfRange => "out-of-range",
+            Self::Dimensions => "dimensions",
         }
     }
 
     /// Every reason, for documentation and tests.
-    pub const ALL: [Self; 5] = [Self::Unchanged, Self::KeyOnly, Self::Infinity, Self::NotANumber, Self::OutOfRange];
+    pub const ALL: [Self; 6] =
+        [Self::Unchanged, Self::KeyOnly, Self::Infinity, Self::NotANumber, Self::OutOfRange, Self::Dimensions];
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use change::{Absence, Change, Column, ColumnType, Kind, Reason, Row, SourceInfo, Table, Value, ValueError};
 
+use crate::array::put_array;
 use crate::wire::{self, BRANCH_0, BRANCH_1};
 use crate::{name, schema};
 
@@ -463,6 +464,7 @@ impl Plan {
         let found = match value {
             Value::Text(text) => format!("a text of {} bytes", text.len()),
             Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Value::Array(array) => format!("an array of {} elements", array.len()),
             value => format!("{value:?}"),
         };
         let table = self.table.name.to_string();
@@ -552,7 +554,7 @@ impl Absent {
 
 /// Appends a value in the form of its type, or returns false if it is not of that type.
 #[inline]
-fn put(out: &mut Vec<u8>, kind: ColumnType, value: Value<'_>) -> bool {
+pub(crate) fn put(out: &mut Vec<u8>, kind: ColumnType, value: Value<'_>) -> bool {
     match (kind, value) {
         (
             ColumnType::Long | ColumnType::Time | ColumnType::LocalTimestamp | ColumnType::Timestamp,
@@ -565,6 +567,7 @@ fn put(out: &mut Vec<u8>, kind: ColumnType, value: Value<'_>) -> bool {
         (ColumnType::Double, Value::Double(number)) => out.extend_from_slice(&number.to_le_bytes()),
         (ColumnType::Bytes, Value::Bytes(bytes)) => wire::bytes(out, bytes),
         (ColumnType::Decimal { .. }, Value::Bytes(bytes)) if !bytes.is_empty() => wire::bytes(out, bytes),
+        (ColumnType::Array { element, .. }, Value::Array(array)) => return put_array(out, element, array),
         _ => return false,
     }
     true

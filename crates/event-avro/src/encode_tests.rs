@@ -88,7 +88,7 @@ fn key_of(id: i64) -> Option<Avro> {
 }
 
 fn key_only(id: i64) -> Vec<OwnedValue> {
-    let mut row: Vec<_> = (0..12).map(|_| absent(Reason::KeyOnly, None)).collect();
+    let mut row: Vec<_> = (0..13).map(|_| absent(Reason::KeyOnly, None)).collect();
     row[0] = OwnedValue::Long(id);
     row
 }
@@ -113,6 +113,12 @@ fn expected(column: &Column, value: &OwnedValue, optional: bool) -> Avro {
     let avro = match (value, column.kind) {
         (OwnedValue::Printed(inner, _), _) => return expected(column, inner, optional),
         (OwnedValue::Null | OwnedValue::Absent(..), _) => return null(),
+        (OwnedValue::Array(items), ColumnType::Array { element, .. }) => {
+            let mut typed = column.clone();
+            typed.kind = element.form();
+            Avro::Array(items.iter().map(|item| expected(&typed, item, true)).collect())
+        }
+        (OwnedValue::Array(_), kind) => panic!("an array is declared as {kind:?}"),
         (OwnedValue::Boolean(flag), _) => Avro::Boolean(*flag),
         (OwnedValue::Float(number), _) => Avro::Float(*number),
         (OwnedValue::Double(number), _) => Avro::Double(*number),
@@ -311,6 +317,7 @@ fn extremes_of_every_type() {
             OwnedValue::Long(0),
             OwnedValue::Long(i64::MIN),
             OwnedValue::Long(i64::MIN),
+            OwnedValue::Array(vec![]),
         ],
         vec![
             OwnedValue::Long(i64::MAX),
@@ -325,6 +332,7 @@ fn extremes_of_every_type() {
             OwnedValue::Long(86_400_000_000),
             OwnedValue::Long(i64::MAX),
             OwnedValue::Long(i64::MAX),
+            OwnedValue::Array(vec![OwnedValue::Null; 100_000]),
         ],
     ];
     for mut row in rows {
@@ -387,6 +395,11 @@ fn what_no_event_can_carry_is_an_error_that_names_it() {
             "table public.orders: column amount of after is declared as \
              Decimal { precision: 40, scale: 2 }, but its value is 0 bytes",
         ),
+        (
+            error(Kind::Insert, None, with(12, OwnedValue::Array(vec![text("a"), OwnedValue::Long(1)]))),
+            "table public.orders: column tags of after is declared as \
+             Array { element: Text, separator: 44 }, but its value is an array of 2 elements",
+        ),
     ];
     for (found, expected) in cases {
         assert_eq!(found, expected);
@@ -421,6 +434,11 @@ fn buffers_are_used_again() {
 }
 
 fn kinds() -> impl Strategy<Value = ColumnType> {
+    let array = |kind: ColumnType| ColumnType::Array { element: kind.as_element(), separator: b',' };
+    prop_oneof![3 => scalars(), 1 => scalars().prop_map(array)]
+}
+
+fn scalars() -> impl Strategy<Value = ColumnType> {
     prop_oneof![
         Just(ColumnType::Boolean),
         Just(ColumnType::Long),
@@ -453,6 +471,10 @@ fn value_of(kind: ColumnType) -> BoxedStrategy<OwnedValue> {
         ColumnType::Bytes => prop::collection::vec(any::<u8>(), 0..80).prop_map(OwnedValue::Bytes).boxed(),
         ColumnType::Date => any::<i32>().prop_map(|days| OwnedValue::Long(days.into())).boxed(),
         ColumnType::Time => (0..=86_400_000_000_i64).prop_map(OwnedValue::Long).boxed(),
+        ColumnType::Array { element, .. } => {
+            let item = prop_oneof![3 => value_of(element.form()), 1 => Just(OwnedValue::Null)];
+            prop::collection::vec(item, 0..5).prop_map(OwnedValue::Array).boxed()
+        }
     }
 }
 

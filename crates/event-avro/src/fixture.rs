@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use change::{
-    Absence, Change, Column, ColumnType, Identity, Kind, Reason, Row, SourceInfo, Table, TableName, Transaction, Value,
-    ValueError,
+    Absence, ArrayWriter, Change, Column, ColumnType, Element, Identity, Kind, Reason, Row, SourceInfo, Table,
+    TableName, Transaction, Value, ValueError,
 };
 
 /// A value that owns what it holds.
@@ -18,6 +18,7 @@ pub(crate) enum OwnedValue {
     Double(f64),
     Text(String),
     Bytes(Vec<u8>),
+    Array(Vec<OwnedValue>),
     /// Any of the above, with the server's own text.
     Printed(Box<OwnedValue>, String),
 }
@@ -28,7 +29,16 @@ impl Row for TestRow {
     fn value<'v>(&'v self, index: usize, scratch: &'v mut Vec<u8>) -> Result<Value<'v>, ValueError> {
         scratch.clear();
         scratch.extend_from_slice(b"left over");
-        Ok(borrow(&self.0[index]))
+        let value = match &self.0[index] {
+            OwnedValue::Printed(value, _) => value,
+            value => value,
+        };
+        let OwnedValue::Array(items) = value else { return Ok(borrow(value)) };
+        let mut writer = ArrayWriter::new(scratch);
+        for item in items {
+            writer.push(borrow(item)).expect("an element");
+        }
+        Ok(Value::Array(writer.finish()))
     }
 
     fn text(&self, index: usize) -> Option<&str> {
@@ -50,7 +60,7 @@ fn borrow(value: &OwnedValue) -> Value<'_> {
         OwnedValue::Double(number) => Value::Double(*number),
         OwnedValue::Text(text) => Value::Text(text),
         OwnedValue::Bytes(bytes) => Value::Bytes(bytes),
-        OwnedValue::Printed(value, _) => borrow(value),
+        OwnedValue::Array(_) | OwnedValue::Printed(..) => panic!("not an element"),
     }
 }
 
@@ -63,7 +73,7 @@ pub(crate) fn absent(reason: Reason, text: Option<&str>) -> OwnedValue {
 }
 
 pub(crate) fn column(name: &str, kind: ColumnType, sql_type: &str, nullable: Option<bool>) -> Column {
-    Column { name: name.to_owned(), kind, sql_type: sql_type.to_owned(), nullable }
+    Column { name: name.to_owned(), kind, sql_type: sql_type.to_owned(), labels: Vec::new(), nullable }
 }
 
 /// A column of every type, `id` the key.
@@ -84,6 +94,7 @@ pub(crate) fn orders() -> Arc<Table> {
             optional("at", ColumnType::Time, "time without time zone"),
             optional("made local", ColumnType::LocalTimestamp, "timestamp without time zone"),
             optional("made", ColumnType::Timestamp, "timestamp with time zone"),
+            optional("tags", ColumnType::Array { element: Element::Text, separator: b',' }, "text[]"),
         ],
         key: vec![0],
         identity: Identity::Default,
@@ -91,7 +102,7 @@ pub(crate) fn orders() -> Arc<Table> {
 }
 
 pub(crate) fn order(id: i64) -> Vec<OwnedValue> {
-    use OwnedValue::{Boolean, Bytes, Double, Float, Long};
+    use OwnedValue::{Array, Boolean, Bytes, Double, Float, Long};
     vec![
         Long(id),
         Boolean(true),
@@ -105,6 +116,7 @@ pub(crate) fn order(id: i64) -> Vec<OwnedValue> {
         Long(86_400_000_000),
         Long(-1),
         Long(1_700_000_000_123_456),
+        Array(vec![text("a, b"), OwnedValue::Null, text("")]),
     ]
 }
 

@@ -38,6 +38,7 @@ pub mod name;
 pub mod render;
 pub mod schema;
 
+mod array;
 mod digits;
 mod wire;
 
@@ -46,4 +47,4 @@ mod fixture;
 
 pub use encode::{EncodeError, Entry, Image, Options, Plan, Records, Stream};
 pub use name::{NameError, topic};
-pub use schema::{Naming, key_schema, value_schema};
+pub use schema::{Naming, avro_words, key_schema, value_schema};

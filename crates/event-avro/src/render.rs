@@ -98,6 +98,7 @@ fn json_value(value: Value<'_>, kind: ColumnType) -> Json {
             number.to_string().parse::<f64>().map_or_else(|_| number.to_string().into(), Json::from)
         }
         Value::Double(number) if number.is_finite() => number.into(),
+        Value::Array(array) => array.iter().map(|value| json_value(value, element_form(kind))).collect(),
         other => readable(other, kind).into(),
     }
 }
@@ -120,6 +121,21 @@ fn readable(value: Value<'_>, kind: ColumnType) -> String {
         (Value::Text(text), _) => text.to_owned(),
         (Value::Bytes(unscaled), ColumnType::Decimal { scale, .. }) => digits::decimal(unscaled, scale),
         (Value::Bytes(bytes), _) => digits::hex(bytes),
+        (Value::Array(array), kind) => {
+            let shown = |value| match value {
+                Value::Text(text) => format!("'{text}'"),
+                value => readable(value, element_form(kind)),
+            };
+            format!("[{}]", array.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// The form of an array's elements.
+fn element_form(kind: ColumnType) -> ColumnType {
+    match kind {
+        ColumnType::Array { element, .. } => element.form(),
+        other => other,
     }
 }
 
@@ -242,7 +258,9 @@ mod tests {
         "due":"2022-01-08",
         "at":"24:00:00",
         "made local":"1969-12-31T23:59:59.999999",
-        "made":"2023-11-14T22:13:20.123456Z"},
+        "made":"2023-11-14T22:13:20.123456Z",
+        "tags":["a, b",null,
+        ""]},
         "source":{"connector":"postgresql",
         "db":"shop",
         "schema":"public",
@@ -264,7 +282,7 @@ mod tests {
         after[2] = OwnedValue::Float(0.1);
         after[5] = absent(Reason::Unchanged, None);
         after[8] = absent(Reason::Infinity, Some("infinity"));
-        let mut before: Vec<_> = (0..12).map(|_| absent(Reason::KeyOnly, None)).collect();
+        let mut before: Vec<_> = (0..13).map(|_| absent(Reason::KeyOnly, None)).collect();
         before[0] = OwnedValue::Long(6);
         let mut scene = Scene::new(&orders(), Kind::Update, Some(before), Some(after));
         scene.key_only = true;
@@ -296,7 +314,7 @@ mod tests {
         assert!(line(&scene, true).starts_with("\x1b[33mupdate  \x1b[0m"));
         assert!(!line(&scene, false).contains('\x1b'));
         let scene = Scene::new(&table, Kind::Insert, None, Some(order(7)));
-        insta::assert_snapshot!(line(&scene, false), @"insert   public.orders id=7 paid=true weight=1.5 ratio=-0.25 amount=-2.00 note='grüße' token='0189d3a4-5b6c-7d8e-9fa0-b1c2d3e4f506' image=0001ff due=2022-01-08 at=24:00:00 made local=1969-12-31T23:59:59.999999 made=2023-11-14T22:13:20.123456Z");
+        insta::assert_snapshot!(line(&scene, false), @"insert   public.orders id=7 paid=true weight=1.5 ratio=-0.25 amount=-2.00 note='grüße' token='0189d3a4-5b6c-7d8e-9fa0-b1c2d3e4f506' image=0001ff due=2022-01-08 at=24:00:00 made local=1969-12-31T23:59:59.999999 made=2023-11-14T22:13:20.123456Z tags=['a, b', null, '']");
         let scene = Scene::new(&table, Kind::Truncate, None, None);
         assert_eq!(line(&scene, false), "truncate public.orders");
         let mut long = order(7);

@@ -95,6 +95,7 @@ fn push_row(text: &mut String, table: &Table) {
         push_column_type(text, column.kind, row_column_is_optional(table, index));
         text.push_str(",\"headwater.sql_type\":");
         push_string(text, &column.sql_type);
+        push_labels(text, &column.labels);
         if let Some(nullable) = column.nullable {
             text.push_str(if nullable { ",\"headwater.nullable\":true" } else { ",\"headwater.nullable\":false" });
         }
@@ -105,6 +106,17 @@ fn push_row(text: &mut String, table: &Table) {
         text.push('}');
     }
     text.push_str("]}");
+}
+
+/// A new label makes a new schema, compatible with the old one: the field is a string.
+fn push_labels(text: &mut String, labels: &[String]) {
+    for (at, label) in labels.iter().enumerate() {
+        text.push_str(if at == 0 { ",\"headwater.labels\":[" } else { "," });
+        push_string(text, label);
+    }
+    if !labels.is_empty() {
+        text.push(']');
+    }
 }
 
 fn push_source(text: &mut String, info: &SourceInfo) {
@@ -151,8 +163,8 @@ fn push_column_type(text: &mut String, kind: ColumnType, optional: bool) {
 }
 
 fn push_type(text: &mut String, kind: ColumnType) {
-    let decimal;
-    text.push_str(match kind {
+    let composed;
+    let plain = match kind {
         ColumnType::Boolean => "\"boolean\"",
         ColumnType::Long => "\"long\"",
         ColumnType::Float => "\"float\"",
@@ -165,14 +177,34 @@ fn push_type(text: &mut String, kind: ColumnType) {
         ColumnType::LocalTimestamp => r#"{"type":"long","logicalType":"local-timestamp-micros"}"#,
         ColumnType::Timestamp => r#"{"type":"long","logicalType":"timestamp-micros"}"#,
         ColumnType::Decimal { precision, scale } => {
-            decimal = format!(r#"{{"type":"bytes","logicalType":"decimal","precision":{precision},"scale":{scale}}}"#);
-            &decimal
+            composed = format!(r#"{{"type":"bytes","logicalType":"decimal","precision":{precision},"scale":{scale}}}"#);
+            &composed
         }
-    });
+        ColumnType::Array { element, .. } => {
+            text.push_str(r#"{"type":"array","items":["null","#);
+            push_type(text, element.form());
+            "]}"
+        }
+    };
+    text.push_str(plain);
 }
 
 fn push_string(text: &mut String, value: &str) {
     text.push_str(&serde_json::Value::from(value).to_string());
+}
+
+/// A column's form for a table in a document: Avro type and logical type, Markdown.
+pub fn avro_words(kind: ColumnType) -> String {
+    let mut text = String::new();
+    push_type(&mut text, kind);
+    let described: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let word = |attribute: &str| described.get(attribute).and_then(serde_json::Value::as_str);
+    match (&described, word("type"), word("logicalType")) {
+        (_, Some(base), Some("decimal")) => format!("`{base}`, `decimal(p,s)`"),
+        (_, Some(base), Some(logical)) => format!("`{base}`, `{logical}`"),
+        (_, Some("array"), None) => "`array` of `[\"null\", T]`".to_owned(),
+        (base, ..) => format!("`{}`", base.as_str().unwrap_or_default()),
+    }
 }
 
 #[cfg(test)]
@@ -255,6 +287,24 @@ mod tests {
         }
         table.key.clear();
         assert_eq!(key_schema(&table, &naming()), None);
+    }
+
+    #[test]
+    fn an_enum_keeps_its_labels_in_their_order() {
+        let mut table = Table::clone(&orders());
+        table.columns[5].labels = vec!["sad".to_owned(), "so \"so\"".to_owned()];
+        let text = value_schema(&table, &info(), &naming());
+        assert!(text.contains(r#""headwater.sql_type":"text","headwater.labels":["sad","so \"so\""],"#), "{text}");
+        Schema::parse_str(&text).unwrap();
+    }
+
+    #[test]
+    fn forms_in_words() {
+        let words = |index: usize| avro_words(orders().columns[index].kind);
+        assert_eq!(words(0), "`long`");
+        assert_eq!(words(4), "`bytes`, `decimal(p,s)`");
+        assert_eq!(words(8), "`int`, `date`");
+        assert_eq!(words(12), "`array` of `[\"null\", T]`");
     }
 
     #[test]

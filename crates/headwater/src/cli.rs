@@ -109,6 +109,8 @@ pub enum ConfigCommand {
     ExitCodes,
     /// Print the rights that a pipeline needs in Kafka, and the commands that grant them, as Markdown
     Rights,
+    /// Print the table that says which form each column type takes in an event, as Markdown
+    Types,
 }
 
 #[derive(Clone, Debug, Args)]

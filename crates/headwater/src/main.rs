@@ -32,6 +32,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Config { command: ConfigCommand::Metrics } => commands::config::metrics(),
         Command::Config { command: ConfigCommand::ExitCodes } => commands::config::exit_codes(),
         Command::Config { command: ConfigCommand::Rights } => commands::config::rights(),
+        Command::Config { command: ConfigCommand::Types } => commands::config::types(),
         Command::Version { output } => commands::version::run(output.output),
         Command::Run(run) => commands::run::run(&load(&run.settings)?.config)?,
         Command::Checkpoint { command: Checkpoint::Show(query) } => {

@@ -251,53 +251,6 @@ pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<Table
     Ok(facts)
 }
 
-/// A column's type with domains resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ResolvedType {
-    pub(crate) base: u32,
-    pub(crate) typmod: i32,
-    /// As the server prints it.
-    pub(crate) name: String,
-}
-
-/// `None` for a type that no longer exists.
-pub(crate) fn types(
-    connection: &mut Connection,
-    columns: &[RelationColumn],
-) -> Result<Vec<Option<ResolvedType>>, Error> {
-    let doing = "reading column types";
-    let mut resolved = vec![None; columns.len()];
-    if columns.is_empty() {
-        return Ok(resolved);
-    }
-    let values: Vec<String> = columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| format!("({index}, {}::oid, {}::int4)", column.type_oid, column.typmod))
-        .collect();
-    let rows = connection.query(
-        doing,
-        &format!(
-            "WITH RECURSIVE want(n, oid, typmod) AS (VALUES {}), walk(n, oid, typmod) AS (SELECT * FROM want \
-             UNION ALL SELECT w.n, t.typbasetype, CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE w.typmod END \
-             FROM walk w JOIN pg_type t ON t.oid = w.oid AND t.typtype = 'd') \
-             SELECT w.n, w.oid, w.typmod, format_type(o.oid, o.typmod) FROM walk w \
-             JOIN pg_type t ON t.oid = w.oid AND t.typtype <> 'd' JOIN want o ON o.n = w.n",
-            values.join(", ")
-        ),
-    )?;
-    for row in &rows {
-        let index: usize = number(row, 0, doing)?;
-        let slot = resolved.get_mut(index).ok_or_else(|| strange(doing))?;
-        *slot = Some(ResolvedType {
-            base: number(row, 1, doing)?,
-            typmod: number(row, 2, doing)?,
-            name: field(row, 3, doing)?.to_owned(),
-        });
-    }
-    Ok(resolved)
-}
-
 /// What the stream would say of a table if a change came now.
 pub(crate) fn as_relation(connection: &mut Connection, table: &Candidate) -> Result<Relation, Error> {
     let doing = format!("reading the columns of {}", table.name);

@@ -118,6 +118,7 @@ pub(crate) fn source_columns() -> Vec<Column> {
         name: name.to_owned(),
         kind,
         sql_type: String::new(),
+        labels: Vec::new(),
         nullable: Some(nullable),
     };
     vec![

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::position::Place;
 use crate::transport::Transport;
-use crate::{publication, relation, slot, sql};
+use crate::{publication, relation, resolve, slot, sql};
 
 /// PostgreSQL 14 is the oldest that its makers still mend.
 pub(crate) const OLDEST: u32 = 140_000;
@@ -181,7 +181,7 @@ fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Candida
 /// The table as the catalogue shows it now.
 pub(crate) fn describe(control: &mut Connection, table: &Candidate) -> Result<Table, Error> {
     let relation = catalog::as_relation(control, table)?;
-    let types = catalog::types(control, &relation.columns)?;
+    let types = resolve::types(control, &relation.columns)?;
     let facts = catalog::table_facts(control, table.oid)?;
     Ok(relation::table(&relation, &types, &facts))
 }

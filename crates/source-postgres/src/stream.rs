@@ -44,12 +44,12 @@ use crate::reader::{POSTGRES_EPOCH, Pace, StreamReader};
 use crate::relation::{self, Shape};
 use crate::row::{Image, SourceRow, source_columns};
 use crate::snapshot::{Joined, Part, Publishing, Snapshots};
-use crate::sql;
 use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
 use crate::wire::pgoutput::{self, Message, Old};
 use crate::wire::tuple::Cell;
+use crate::{resolve, sql};
 
 mod copying;
 
@@ -457,11 +457,7 @@ impl Running {
     fn learn(&mut self, relation: &pgoutput::Relation) -> Result<(), Error> {
         let name = TableName::new(&relation.schema, &relation.table);
         let captured = self.patterns.matches(&name);
-        let table = if captured {
-            self.look_up(relation)?
-        } else {
-            relation::table(relation, &[], &catalog::TableFacts::default())
-        };
+        let table = if captured { self.look_up(relation)? } else { relation::bare_table(relation) };
         let before = self.relations.get(&relation.oid);
         let differs = before.is_none_or(|known| *known.shape.table != table || known.shape.captured != captured);
         if !differs {
@@ -476,7 +472,7 @@ impl Running {
     /// Asks the catalogue, once more on a new connection if the old one is gone.
     fn look_up(&mut self, relation: &pgoutput::Relation) -> Result<Table, Error> {
         let ask = |control: &mut Connection| -> Result<Table, Error> {
-            let types = catalog::types(control, &relation.columns)?;
+            let types = resolve::types(control, &relation.columns)?;
             let facts = catalog::table_facts(control, relation.oid)?;
             Ok(relation::table(relation, &types, &facts))
         };

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use change::{ColumnType, Kind, Reason, Source, Step, Value};
+use change::{Absence, ColumnType, Element, Kind, Reason, Source, Step, Value};
 use common::{Server, started};
 
 /// SQL type, its form in an event, and literals.
@@ -63,7 +63,7 @@ const TYPES: &[(&str, ColumnType, &[&str])] = &[
     ("macaddr", ColumnType::Text, &["08:00:2b:01:02:03"]),
     ("int4range", ColumnType::Text, &["[1,5)", "empty"]),
     ("point", ColumnType::Text, &["(0.1,2)"]),
-    ("int[]", ColumnType::Text, &["{1,NULL,3}", "{{1},{2}}"]),
+    ("cidr", ColumnType::Text, &["10.0.0.0/8"]),
     ("tsvector", ColumnType::Text, &["a b"]),
     ("regclass", ColumnType::Text, &["s.odd"]),
     ("s.mood", ColumnType::Text, &["sad, very"]),
@@ -126,12 +126,76 @@ fn show(value: &Value<'_>, kind: ColumnType) -> String {
         Value::Double(number) => format!("f64 {:016x}", number.to_bits()),
         Value::Text(text) => (*text).to_owned(),
         Value::Bytes(bytes) if matches!(kind, ColumnType::Decimal { .. }) => decimal(bytes),
+        Value::Array(array) => format!("{array:?}"),
         Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
 const PIN: &str = "set datestyle = 'ISO, YMD'; set intervalstyle = iso_8601; set timezone = 'UTC'; set extra_float_digits = 3; \
                    set bytea_output = hex; set lc_monetary = 'C'; set search_path = pg_catalog;";
+
+/// Column type, its elements' form and separator, and the elements, as the source gives them, of a literal; or the reason
+/// why there are none.
+type ArrayCase = (&'static str, Element, u8, &'static str, Result<&'static str, Reason>);
+
+const ARRAYS: &[ArrayCase] = &[
+    ("int[]", Element::Long, b',', "{1,NULL,-3}", Ok("[Long(1), Null, Long(-3)]")),
+    ("int[][]", Element::Long, b',', "{}", Ok("[]")),
+    ("int[]", Element::Long, b',', "{{1},{2}}", Err(Reason::Dimensions)),
+    ("int[3]", Element::Long, b',', "[0:1]={1,2}", Err(Reason::Dimensions)),
+    (
+        "text[]",
+        Element::Text,
+        b',',
+        r#"{NULL,"NULL","",a b,"\"\\"}"#,
+        Ok(r#"[Null, Text("NULL"), Text(""), Text("a b"), Text("\"\\")]"#),
+    ),
+    ("box[]", Element::Text, b';', "{(1,1),(0,0);NULL}", Ok(r#"[Text("(1,1),(0,0)"), Null]"#)),
+    ("numeric(3,1)[]", Element::Decimal { precision: 3, scale: 1 }, b',', "{12.7}", Ok("[Bytes([127])]")),
+    ("numeric(3,1)[]", Element::Decimal { precision: 3, scale: 1 }, b',', "{1,NaN}", Err(Reason::NotANumber)),
+    ("bit(1)[]", Element::Boolean, b',', "{1,0}", Ok("[Boolean(true), Boolean(false)]")),
+    ("date[]", Element::Date, b',', "{1970-01-02,infinity}", Err(Reason::Infinity)),
+    ("timestamptz[]", Element::Timestamp, b',', "{1970-01-01 01:00:00+01}", Ok("[Long(0)]")),
+    ("bytea[]", Element::Bytes, b',', r#"{"\\x00ff"}"#, Ok("[Bytes([0, 255])]")),
+    ("s.price[]", Element::Decimal { precision: 8, scale: 3 }, b',', "{0.001}", Ok("[Bytes([1])]")),
+    ("s.days", Element::Date, b',', "{1970-01-02}", Ok("[Long(1)]")),
+    ("s.better_days", Element::Date, b',', "{1970-01-03}", Ok("[Long(2)]")),
+    ("s.days[]", Element::Text, b',', r#"{"{1970-01-02,infinity}"}"#, Ok(r#"[Text("{1970-01-02,infinity}")]"#)),
+    ("s.mood[]", Element::Text, b',', r#"{"sad, very"}"#, Ok(r#"[Text("sad, very")]"#)),
+];
+
+#[test]
+fn arrays_and_domains_come_down_to_their_elements() {
+    let server = Server::logical();
+    server.sql(
+        "create schema s; create type s.mood as enum ('sad, very', 'ok'); create domain s.price as numeric(8,3); \
+         create domain s.days as date[]; create domain s.better_days as s.days",
+    );
+    let columns: Vec<String> = ARRAYS.iter().enumerate().map(|(n, array)| format!("c{n} {}", array.0)).collect();
+    server.sql(&format!("create table s.arrays ({}); alter table s.arrays replica identity full", columns.join(", ")));
+    let (mut source, begun) = started(&server.config(&["s.arrays"]), None);
+    let table = begun.tables[0].clone();
+    assert_eq!(table.columns.last().unwrap().labels, ["sad, very", "ok"]);
+    let literals: Vec<String> = ARRAYS.iter().map(|array| format!("'{}'", array.3)).collect();
+    server.sql(&format!("insert into s.arrays values ({})", literals.join(", ")));
+    let mut scratch = Vec::new();
+    let step = loop {
+        if let Step::Change(change) = source.next(Duration::from_secs(5)).unwrap() {
+            break change;
+        }
+    };
+    for (n, (sql, element, separator, literal, expected)) in ARRAYS.iter().enumerate() {
+        assert_eq!(table.columns[n].kind, ColumnType::Array { element: *element, separator: *separator }, "{sql}");
+        let value = step.after.unwrap().value(n, &mut scratch).unwrap();
+        match expected {
+            Ok(elements) => assert_eq!(show(&value, table.columns[n].kind), *elements, "{sql} {literal}"),
+            Err(reason) => {
+                let text = server.sql(&format!("{PIN} select c{n} from s.arrays"));
+                assert_eq!(value, Value::Absent(Absence { reason: *reason, text: Some(&text) }), "{sql} {literal}");
+            }
+        }
+    }
+}
 
 #[test]
 fn every_value_is_the_databases_own() {

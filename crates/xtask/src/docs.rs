@@ -27,6 +27,7 @@ const PARTS: &[Part] = &[
     Part { document: "docs/metrics.md", place: Place::Between("metrics"), arguments: &["config", "metrics"] },
     Part { document: "docs/operating.md", place: Place::Between("exit codes"), arguments: &["config", "exit-codes"] },
     Part { document: "docs/operating.md", place: Place::Between("rights"), arguments: &["config", "rights"] },
+    Part { document: "docs/events.md", place: Place::Between("types"), arguments: &["config", "types"] },
 ];
 
 pub(crate) fn run(root: &Path, check: bool) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `headwater config check` and `headwater config reference`
+//! `headwater config check`, and the tables of the documentation that the binary prints itself.
 
 use crate::cli::Output;
 use crate::config::{Loaded, reference_markdown};
@@ -36,4 +36,20 @@ pub fn exit_codes() {
 /// `headwater config rights`
 pub fn rights() {
     output::print(&sink_kafka::rights::markdown());
+}
+
+/// `headwater config types`
+pub fn types() {
+    let mut table = String::from("| SQL type | Avro | remarks |\n|---|---|---|\n");
+    for family in source_postgres::types::FAMILIES {
+        let form = event_avro::avro_words(family.form());
+        table.push_str(&format!("| {} | {form} | {} |\n", family.names, family.remarks));
+    }
+    let array = change::ColumnType::Array { element: change::Element::Text, separator: b',' };
+    table.push_str(&format!(
+        "| arrays | {} | `T` as above; more than one dimension, or a lower bound other than 1: `absent` |\n\
+         | domains | | as the type beneath, of whatever depth |\n",
+        event_avro::avro_words(array)
+    ));
+    output::print(&table);
 }

@@ -23,7 +23,7 @@ use crate::queue::Queue;
 use crate::wire::pgoutput::Relation;
 use crate::wire::reader::Reader;
 use crate::wire::tuple::{self, Cell};
-use crate::{relation, sql, start};
+use crate::{relation, resolve, sql, start};
 
 /// A chunk ends with the row that brings it to so many bytes…
 const CHUNK_BYTES: usize = 4 << 20;
@@ -257,7 +257,7 @@ impl Source {
         if let Some(names) = published.columns {
             relation.columns.retain(|column| names.contains(&column.name));
         }
-        let types = catalog::types(control, &relation.columns)?;
+        let types = resolve::types(control, &relation.columns)?;
         let facts = catalog::table_facts(control, table.oid)?;
         let shape = relation::table(&relation, &types, &facts);
         Ok(Self { relation, shape, from: relation_sql(table), filter: published.filter })

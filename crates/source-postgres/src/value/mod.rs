@@ -22,6 +22,7 @@
     )
 )]
 
+pub mod array;
 pub mod decimal;
 pub mod number;
 pub mod temporal;
@@ -58,6 +59,7 @@ pub fn read<'v>(kind: ColumnType, bytes: &'v [u8], scratch: &'v mut Vec<u8>) -> 
         ColumnType::Time => counted(temporal::time(bytes).map_err(Outcome::from)),
         ColumnType::LocalTimestamp => counted(temporal::timestamp(bytes, false)),
         ColumnType::Timestamp => counted(temporal::timestamp(bytes, true)),
+        ColumnType::Array { element, separator } => array::read(element, separator, utf8(bytes)?, scratch),
     }
 }
 

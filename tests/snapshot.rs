@@ -381,3 +381,67 @@ fn keys_of_every_kind_are_walked() -> Result<()> {
         Ok(())
     })
 }
+
+/// Rows of a table without a key are counted: each content as often in the topic's sum as in the table.
+#[test]
+fn a_table_without_a_key_is_copied_whole_while_it_is_written() -> Result<()> {
+    let scene = scene(
+        "keyless",
+        "create table items (id bigint, version bigint, note text); alter table items replica identity full;
+         insert into items select i, 1, repeat('x', 400) from generate_series(1, 30000) i",
+    )?;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| -> Result<()> {
+        let writer = scope.spawn(|| -> Result<()> {
+            for round in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                scene.database.execute(&format!(
+                    "insert into items values ({round}, 2, 'new'); update items set version = version + 1 where id = {};
+                     delete from items where id = {}",
+                    round * 7 % 30_000,
+                    round * 11 % 30_000
+                ))?;
+            }
+            Ok(())
+        });
+        let outcome = scene.start().and_then(|headwater| {
+            wait_complete(&headwater, "items")?;
+            Ok(headwater)
+        });
+        stop.store(true, Ordering::Relaxed);
+        writer.join().map_err(|_| anyhow::anyhow!("panicked"))??;
+        let headwater = outcome?;
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for row in scene.database.query("select id, version, left(note, 3), count(*) from items group by 1, 2, 3")? {
+            let field = |at: usize| row[at].clone().unwrap_or_default();
+            expected.insert(format!("{} {} {}", field(0), field(1), field(2)), field(3).parse()?);
+        }
+        eventually(PATIENCE, "the topic to add up to the table", || {
+            let mut found: BTreeMap<String, i64> = BTreeMap::new();
+            let name = |row: &Json| {
+                let note: String = row["note"].as_str().unwrap_or_default().chars().take(3).collect();
+                format!("{} {} {note}", row["id"], row["version"])
+            };
+            for event in scene.oracle().read(&scene.topic("items"))? {
+                for (row, sign) in [(event.field("before"), -1), (event.field("after"), 1)] {
+                    if !row.is_null() {
+                        *found.entry(name(row)).or_default() += sign;
+                    }
+                }
+            }
+            found.retain(|_, count| *count != 0);
+            let differing: Vec<_> =
+                expected.iter().filter(|(row, count)| found.get(*row) != Some(*count)).take(5).collect();
+            ensure!(
+                differing.is_empty() && found.len() == expected.len(),
+                "{} contents, {} in the topic; {differing:?}\n{}",
+                expected.len(),
+                found.len(),
+                headwater.output()
+            );
+            Ok(())
+        })
+    })
+}

@@ -144,6 +144,11 @@ impl Candidate {
         }
     }
 
+    /// Neither a primary key nor a unique index: nothing tells its rows apart.
+    pub(crate) fn is_keyless(&self) -> bool {
+        !self.has_primary_key && self.identity != 'i'
+    }
+
     pub(crate) fn is_partitioned(&self) -> bool {
         self.kind == 'p'
     }

@@ -103,6 +103,19 @@ impl Queue {
         self.filled.notify_all();
     }
 
+    /// Waits for a nudge, and takes nothing.
+    pub(crate) fn rest(&self, wait: Duration) {
+        let mut inner = self.lock();
+        if !std::mem::take(&mut inner.nudged) {
+            inner = self
+                .filled
+                .wait_timeout_while(inner, wait, |inner| !inner.nudged)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            inner.nudged = false;
+        }
+    }
+
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
         self.taken.notify_all();

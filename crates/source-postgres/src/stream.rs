@@ -400,6 +400,9 @@ impl Running {
         if !self.count(relation, lsn)? {
             return Ok(Event::Nothing);
         }
+        if self.is_shown(relation) {
+            return Ok(Event::Nothing);
+        }
         let Some(known) = self.relations.get(&relation) else { return Ok(Event::Nothing) };
         let table = &known.shape.table;
         for (image, wanted) in [(&self.old, old.is_some()), (&self.new, kind != Kind::Delete)] {
@@ -512,7 +515,7 @@ impl Running {
                     self.truncated.push(relation);
                     return Ok(Some(Event::Table(relation)));
                 }
-                if self.count(relation, self.truncated_at)? {
+                if self.count(relation, self.truncated_at)? && !self.is_shown(relation) {
                     self.source.lsn = self.truncated_at;
                     self.record(relation, Kind::Truncate, None);
                     return Ok(Some(Event::Row(relation, Kind::Truncate, None)));
@@ -520,6 +523,10 @@ impl Running {
             }
             if self.begin_copying()? {
                 return self.copy().map(Some);
+            }
+            if self.stands_still() {
+                self.queue.rest(wait);
+                return if self.begin_copying()? { self.copy().map(Some) } else { Ok(None) };
             }
             if self.next >= self.filled {
                 let until = *until.get_or_insert_with(|| Instant::now() + wait);

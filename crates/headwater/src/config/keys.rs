@@ -123,9 +123,9 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "source.snapshot",
-        Kind::Choice(&["never", "initial"]),
-        Absent::Value("never"),
-        "Whether the rows that a table already holds when it joins are published too, as events with op `r`.",
+        Kind::Choice(&["initial", "never"]),
+        Absent::Value("initial"),
+        "Whether the rows that a table already holds when it joins are published too, as events with `op` `r`.",
     ),
     key(
         "source.snapshot_workers",

@@ -126,7 +126,8 @@ fn nothing_shows_a_secret() {
     "source.url": "postgres://headwater:***@localhost:5432/shop",
     "source.password": "[hidden]",
     "source.tables": "public.*, !public.audit_*",
-    "source.snapshot": "never",
+    "source.snapshot": "initial",
+    "source.snapshot_workers": "2",
     "source.slot": "shop",
     "source.publication": "shop",
     "source.table_refresh": "10s",
@@ -307,17 +308,11 @@ shop.toml:10:14: `kafka.topics.partitions`: `0` is too small
      |              ^
   help: write a value from 1 to 10000
 "###);
-    assert_snapshot!(mistake("tables = [\"public.*\"", "snapshot = \"initial\"\ntables = [\"public.*\""), @r###"
-shop.toml:5:12: `source.snapshot`: this version takes no snapshots: it publishes the changes from its first start on, not the rows that are there
-  5 | snapshot = "initial"
-    |            ^^^^^^^^^
-  help: write snapshot = "never"
-"###);
     assert_snapshot!(mistake("tables = [\"public.*\"", "snapshot = \"no\"\ntables = [\"public.*\""), @r###"
 shop.toml:5:12: `source.snapshot`: `no` is not one of the choices
   5 | snapshot = "no"
     |            ^^^^
-  help: write "never" or "initial"
+  help: write "initial" or "never"
 "###);
     assert_snapshot!(mistake("\"public.*\", \"!public.audit_*\"", "\"orders\""), @r###"
 shop.toml:5:10: `source.tables`: `orders` names no schema
@@ -441,9 +436,9 @@ fn the_reference_page_is_whole() {
 | `url` | text | **required**, e.g. `postgres://headwater@localhost:5432/shop` | The database: `postgres://user@host:port/database`. TLS is asked for in the URL: `?sslmode=verify-full`. Flag: `--source-url`. |
 | `password` | text, secret |  | The password, if it is not in the URL. |
 | `tables` | list of texts | **required**, e.g. `public.*` | The tables to capture, as `schema.table`. `*` stands for any text; a leading `!` leaves tables out. Flag: `--tables`. |
-| `snapshot` | `never` or `initial` | `never` | Whether the rows that a table already holds are published first. This version has only `never`. |
+| `snapshot` | `initial` or `never` | `initial` | Whether the rows that a table already holds when it joins are published too, as events with `op` `r`. |
+| `snapshot_workers` | integer, 1 to 32 | `2` | How many tables are copied at the same time, each over a connection of its own. |
 | `slot` | text | the value of `name` | The replication slot; it is made when it is missing. |
 | `publication` | text | the value of `name` | The publication; it is made when it is missing. |
-| `sslrootcert` | text |  | File with the certificate authorities to trust, in PEM. |
 "###);
 }

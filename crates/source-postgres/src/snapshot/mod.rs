@@ -26,6 +26,10 @@
 //! either both are there or none; the next process goes on behind the last key, with the rows that were still to be read
 //! once more. Keys that are inserted behind that point belong to the stream.
 //!
+//! **A table without a key** cannot be fenced row by row. It is copied whole, with one snapshot, while the stream stands
+//! still at a place where S sees everything passed. So whatever was passed of the table before is in the copy, and what
+//! is passed later and seen by S too: neither is returned as a change, the latter until H. A kill in the middle begins the copy anew: rows published before are then there twice.
+//!
 //! Keys are compared by the server's text. Two texts can be one key for its index (`1.0` and `1.00`); a change from one to
 //! the other is an update of the key, and the log then carries both texts.
 

@@ -22,6 +22,18 @@ pub(crate) struct Progress {
     pub(crate) rows: u64,
     /// Nothing is left to read but `again`.
     pub(crate) end: bool,
+    /// A table without a key: what its copy shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seen: Option<Seen>,
+}
+
+/// The snapshot of a table that was copied whole. The stream's changes by transactions that it sees are in the copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// [`Visibility`](super::visibility::Visibility) as text.
+    pub(crate) snapshot: String,
+    /// The stream has no such change from here on.
+    pub(crate) high: u64,
 }
 
 impl Progress {
@@ -51,7 +63,8 @@ mod tests {
     #[test]
     fn comes_back_as_it_was_written() {
         let key = |text: &str| vec![text.to_owned(), "ä'\"\\".to_owned()];
-        let all = Progress { oid: 7, after: Some(key("1")), again: vec![key("0")], rows: 9, end: true };
+        let seen = Some(Seen { snapshot: "3:3:".to_owned(), high: 5 });
+        let all = Progress { oid: 7, after: Some(key("1")), again: vec![key("0")], rows: 9, end: true, seen };
         for progress in [Progress { oid: 7, ..Progress::default() }, all] {
             assert_eq!(Progress::parse("t", &progress.text()).unwrap(), progress);
         }

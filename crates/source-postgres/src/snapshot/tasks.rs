@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use change::{Kind, SourceError, TableName};
 
-use super::progress::Progress;
+use super::progress::{Progress, Seen};
 use super::publishing::{Publishing, key};
 use super::touched::Touched;
-use super::visibility::Visibility;
+use super::visibility::{ParseVisibilityError, Visibility};
 use super::worker::{Answer, Order, Reach, Rows, Worker};
 use crate::catalog::Candidate;
 use crate::config::Config;
@@ -47,6 +47,17 @@ pub(crate) struct Snapshots {
     passed: Vec<u32>,
     last_order: u64,
     asked: Instant,
+    /// The order for which the stream stands still.
+    standing: Option<u64>,
+    /// Tables that were copied whole: the stream's changes that the copy shows already.
+    shown: Vec<Shown>,
+}
+
+/// What the copy of a table without a key shows, and the end of the log that it can show.
+struct Shown {
+    relation: u32,
+    snapshot: Visibility,
+    high: Lsn,
 }
 
 /// Tables on their way from the thread that finds them.
@@ -124,6 +135,8 @@ impl Snapshots {
             passed: Vec::new(),
             last_order: 0,
             asked: Instant::now(),
+            standing: None,
+            shown: Vec::new(),
         })
     }
 
@@ -148,6 +161,8 @@ impl Snapshots {
                 if progress.oid == table.oid { progress } else { Progress { oid: table.oid, ..Progress::default() } };
             if !progress.is_done() {
                 tracing::info!(table = %table.name, rows = progress.rows, "snapshot begins");
+            } else if let Some(seen) = &progress.seen {
+                self.show(table.oid, seen)?;
             }
             let (chunks, joined, pause) = (VecDeque::new(), None, None);
             self.tasks.push(Task { table, key, progress, joined, chunks, pause, gone: false });
@@ -158,6 +173,26 @@ impl Snapshots {
     /// Whether anything is left to copy.
     pub(crate) fn is_active(&self) -> bool {
         self.tasks.iter().any(|task| !task.is_done())
+    }
+
+    fn show(&mut self, relation: u32, seen: &Seen) -> Result<(), Error> {
+        let snapshot = seen.snapshot.parse().map_err(|error: ParseVisibilityError| {
+            Error::stop(format!("reading the progress of a snapshot: {error}"), "please report this")
+        })?;
+        self.shown.push(Shown { relation, snapshot, high: Lsn(seen.high) });
+        Ok(())
+    }
+
+    /// Whether the copy of a table shows, or will show, a transaction's changes of it: they are no events of their own.
+    pub(crate) fn shows(&self, relation: u32, xid: u32) -> bool {
+        let awaited = |task: &Task| task.table.oid == relation && task.table.is_keyless() && !task.is_done();
+        self.tasks.iter().any(awaited)
+            || self.shown.iter().any(|shown| shown.relation == relation && shown.snapshot.sees(xid))
+    }
+
+    /// Whether the stream has to stand still.
+    pub(crate) fn is_standing(&self) -> bool {
+        self.standing.is_some()
     }
 
     /// A transaction with changes was passed.
@@ -197,6 +232,7 @@ impl Snapshots {
     pub(crate) fn poll(&mut self, at: Lsn) -> Result<Option<Publishing>, Error> {
         let joined = std::mem::take(&mut *self.joined.lock().unwrap_or_else(PoisonError::into_inner));
         self.add(joined)?;
+        self.shown.retain(|shown| shown.high > at);
         if !self.is_active() {
             self.passed = Vec::new();
             return Ok(None);
@@ -207,11 +243,16 @@ impl Snapshots {
         self.order();
         let ready = self.tasks.iter().position(|task| {
             let rows = task.chunks.front().and_then(|chunk| chunk.rows.as_ref());
-            rows.is_some_and(|rows| rows.high <= at)
+            rows.is_some_and(|rows| rows.high <= at || matches!(rows.reach, Reach::Part { .. }))
         });
         if let Some(index) = ready
-            && let Some(Chunk { rows: Some(rows), touched, .. }) = self.tasks[index].chunks.pop_front()
+            && let Some(Chunk { rows: Some(rows), touched, order }) = self.tasks[index].chunks.pop_front()
         {
+            if let Reach::Part { end: false, taken } = &rows.reach
+                && taken.send(()).is_ok()
+            {
+                self.tasks[index].chunks.push_back(Chunk { order, touched: Touched::default(), rows: None });
+            }
             return Ok(Some(Publishing::new(index, rows, touched)));
         }
         let waits = self.tasks.iter().any(|task| task.chunks.front().is_some_and(|chunk| chunk.rows.is_some()));
@@ -228,7 +269,20 @@ impl Snapshots {
             if busy >= self.workers {
                 return;
             }
-            let Some(progress) = task.next() else { continue };
+            let Some(mut progress) = task.next() else { continue };
+            if task.table.is_keyless() {
+                if !task.chunks.is_empty() {
+                    continue;
+                }
+                if progress.rows > 0 {
+                    tracing::warn!(
+                        table = %task.table.name, rows = progress.rows,
+                        "the copy of a table without a key was interrupted and begins anew: these rows will be there twice"
+                    );
+                    progress.rows = 0;
+                    task.progress.rows = 0;
+                }
+            }
             self.last_order += 1;
             let order = Order {
                 id: self.last_order,
@@ -253,6 +307,13 @@ impl Snapshots {
         let Some((at, place)) = found else { return Ok(()) };
         match answer {
             Answer::Waiting(snapshot) => self.forget(&snapshot),
+            Answer::Ready(snapshot, reply) => {
+                let free = self.standing.is_none_or(|standing| standing == order);
+                let yes = free && self.passed.iter().all(|xid| snapshot.sees(*xid));
+                if reply.send(yes).is_ok() && yes {
+                    self.standing = Some(order);
+                }
+            }
             Answer::Rows(rows) => {
                 self.forget(&rows.snapshot);
                 let task = &mut self.tasks[at];
@@ -260,12 +321,18 @@ impl Snapshots {
                 task.chunks[place].rows = Some(*rows);
             }
             Answer::Gone => {
+                if self.standing == Some(order) {
+                    self.standing = None;
+                }
                 let task = &mut self.tasks[at];
                 tracing::info!(table = %task.table.name, rows = task.progress.rows, "the table is gone, and its snapshot ends");
                 task.chunks.clear();
                 task.gone = true;
             }
             Answer::Failed(error) => {
+                if self.standing == Some(order) {
+                    self.standing = None;
+                }
                 let task = &mut self.tasks[at];
                 task.chunks.truncate(place);
                 task.pause = Some(Instant::now() + PAUSE);
@@ -290,6 +357,11 @@ impl Snapshots {
 
     /// A chunk was published: the name of its table's progress, and its text.
     pub(crate) fn advance(&mut self, chunk: &mut Publishing) -> (String, String) {
+        if let Reach::Part { end: true, .. } = chunk.reach() {
+            self.standing = None;
+            let (relation, snapshot) = (self.tasks[chunk.task].table.oid, chunk.rows.snapshot.clone());
+            self.shown.push(Shown { relation, snapshot, high: chunk.rows.high });
+        }
         let task = &mut self.tasks[chunk.task];
         let progress = &mut task.progress;
         match chunk.reach() {
@@ -297,6 +369,12 @@ impl Snapshots {
                 progress.after.clone_from(after);
                 progress.end = *end;
                 progress.rows += chunk.rows.starts.len() as u64;
+            }
+            Reach::Part { end, .. } => {
+                progress.end = *end;
+                progress.rows += chunk.rows.starts.len() as u64;
+                let seen = || Seen { snapshot: chunk.rows.snapshot.to_string(), high: chunk.rows.high.0 };
+                progress.seen = end.then(seen);
             }
             Reach::Again(keys) => progress.again.retain(|key| !keys.contains(key)),
         }

@@ -5,7 +5,7 @@
 //! snapshot, and ACCESS SHARE is what every `SELECT` takes: it disturbs nothing but DDL, for as long as one chunk lasts.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,11 +52,16 @@ pub(crate) struct Order {
     pub(crate) must_see: Vec<u32>,
 }
 
+/// A question to whoever gave the order, who may have lost interest.
+pub(crate) type Reply<T> = Sender<T>;
+
 /// What came of an order.
 pub(crate) enum Answer {
     Rows(Box<Rows>),
     /// Not yet, but so much is visible by now.
     Waiting(Visibility),
+    /// A whole table could be read with this snapshot: does it see all that was passed, and will the stream stand still?
+    Ready(Visibility, Reply<bool>),
     /// The table is not there any more.
     Gone,
     Failed(Error),
@@ -87,6 +92,11 @@ pub(crate) enum Reach {
         end: bool,
     },
     Again(Vec<Key>),
+    /// A part of a whole table; the next one is sent when this one was taken.
+    Part {
+        end: bool,
+        taken: Reply<()>,
+    },
 }
 
 /// One thread.
@@ -122,6 +132,8 @@ impl Worker {
     }
 
     fn obey(&mut self, order: &Order) -> Result<Answer, Error> {
+        let answers = self.answers.clone();
+        let queue = Arc::clone(&self.queue);
         let control = match &mut self.control {
             Some(control) => control,
             None => self.control.insert(open(&self.config)?),
@@ -134,14 +146,15 @@ impl Worker {
         let (mut nap, mut told) = (SHORTEST_NAP, Instant::now());
         let (snapshot, high, taken) = loop {
             let (snapshot, high, taken) = begin_read(control, &order.table)?;
-            if snapshot.xmin > joined && order.must_see.iter().all(|xid| snapshot.sees(*xid)) {
+            let sees_all = snapshot.xmin > joined && order.must_see.iter().all(|xid| snapshot.sees(*xid));
+            if sees_all && (!order.table.is_keyless() || ask(&answers, &queue, order.id, &snapshot)) {
                 break (snapshot, high, taken);
             }
             control.query("ending a read", "ROLLBACK")?;
             if told.elapsed() > SILENCE {
                 tell_who_is_in_the_way(control, &order.table.name, &snapshot, begin)?;
                 told = Instant::now();
-                if self.answers.send((order.id, Answer::Waiting(snapshot))).is_err() {
+                if answers.send((order.id, Answer::Waiting(snapshot))).is_err() {
                     return Ok(Answer::Gone);
                 }
             }
@@ -149,11 +162,32 @@ impl Worker {
             nap = (nap * 2).min(LONGEST_NAP);
         };
         let source = Source::describe(control, &self.config, &order.table)?;
-        let (bytes, starts, reach) = source.read(control, &order.progress)?;
+        let table = Arc::new(source.shape.clone());
+        let answer = |collected: Collected, reach| {
+            let Collected { bytes, starts } = collected;
+            let (table, snapshot, bytes) = (Arc::clone(&table), snapshot.clone(), Arc::new(bytes));
+            Answer::Rows(Box::new(Rows { table, joined, snapshot, high, taken, bytes, starts, reach }))
+        };
+        let last = if order.table.is_keyless() {
+            source.read_whole(control, &mut |part, reach| {
+                let sent = answers.send((order.id, answer(part, reach)));
+                queue.nudge();
+                sent.is_ok()
+            })?
+        } else {
+            source.read(control, &order.progress)?
+        };
         control.query("ending a read", "COMMIT")?;
-        let (table, bytes) = (Arc::new(source.shape), Arc::new(bytes));
-        Ok(Answer::Rows(Box::new(Rows { table, joined, snapshot, high, taken, bytes, starts, reach })))
+        Ok(answer(last.0, last.1))
     }
+}
+
+/// Whether the stream stands still for this snapshot. Nobody there: no.
+fn ask(answers: &Sender<(u64, Answer)>, queue: &Queue, order: u64, snapshot: &Visibility) -> bool {
+    let (reply, verdict) = channel();
+    let sent = answers.send((order, Answer::Ready(snapshot.clone(), reply)));
+    queue.nudge();
+    sent.is_ok() && verdict.recv().unwrap_or(false)
 }
 
 fn open(config: &Config) -> Result<Connection, Error> {
@@ -276,17 +310,32 @@ impl Source {
         format!("SELECT {} FROM {}{conditions}", columns.join(", "), self.from)
     }
 
-    fn read(&self, control: &mut Connection, progress: &Progress) -> Result<(Vec<u8>, Vec<usize>, Reach), Error> {
+    /// All rows, in parts; `hand_over` takes all but the last, and says whether somebody wants more.
+    fn read_whole(
+        &self,
+        control: &mut Connection,
+        hand_over: &mut dyn FnMut(Collected, Reach) -> bool,
+    ) -> Result<(Collected, Reach), Error> {
+        let cursor = format!("DECLARE headwater NO SCROLL CURSOR FOR {}", self.select(&[]));
+        control.query(&format!("reading {}", self.shape.name), &cursor)?;
+        loop {
+            let mut rows = Collected::default();
+            let end = self.fill(control, &mut rows)?;
+            let (taken, wait) = channel();
+            if end {
+                return Ok((rows, Reach::Part { end, taken }));
+            }
+            if !hand_over(rows, Reach::Part { end, taken }) || wait.recv().is_err() {
+                return Err(Error::Retry("nobody wants the copy any more".to_owned()));
+            }
+        }
+    }
+
+    fn read(&self, control: &mut Connection, progress: &Progress) -> Result<(Collected, Reach), Error> {
         if progress.end {
             return self.read_again(control, progress);
         }
         let key = self.key_columns();
-        if key.is_empty() {
-            return Err(Error::stop(
-                format!("table {} has no key, so its rows cannot be read in chunks", self.shape.name),
-                format!("give it a primary key, leave it out (\"!{}\"), or set snapshot = \"never\"", self.shape.name),
-            ));
-        }
         let mut conditions = Vec::new();
         if let Some(after) = &progress.after {
             conditions.push(format!("({}) > ({})", key.join(", "), literals(after)));
@@ -296,34 +345,39 @@ impl Source {
         let cursor =
             format!("DECLARE headwater NO SCROLL CURSOR FOR {} ORDER BY {}", self.select(&conditions), key.join(", "));
         control.query(&doing, &cursor)?;
-        let begin = Instant::now();
-        let mut fetch = FIRST_FETCH;
-        let end = loop {
-            let before = rows.starts.len();
-            self.collect(control, &format!("FETCH {fetch} FROM headwater"), &mut rows)?;
-            if rows.starts.len() - before < fetch {
-                break true;
-            }
-            if rows.bytes.len() >= CHUNK_BYTES || begin.elapsed() >= CHUNK_TIME {
-                break false;
-            }
-            let average = rows.bytes.len() / rows.starts.len() + 1;
-            fetch = ((CHUNK_BYTES - rows.bytes.len()) / average + 1).min(4 * fetch);
-        };
+        let end = self.fill(control, &mut rows)?;
         let after = match rows.starts.last() {
             Some(&start) => Some(self.key_of(&rows.bytes, start)?),
             None => progress.after.clone(),
         };
-        Ok((rows.bytes, rows.starts, Reach::Next { after, end }))
+        Ok((rows, Reach::Next { after, end }))
     }
 
-    fn read_again(&self, control: &mut Connection, progress: &Progress) -> Result<(Vec<u8>, Vec<usize>, Reach), Error> {
+    /// Takes a chunk from the cursor; `true`: it has no more.
+    fn fill(&self, control: &mut Connection, rows: &mut Collected) -> Result<bool, Error> {
+        let begin = Instant::now();
+        let mut fetch = FIRST_FETCH;
+        loop {
+            let before = rows.starts.len();
+            self.collect(control, &format!("FETCH {fetch} FROM headwater"), rows)?;
+            if rows.starts.len() - before < fetch {
+                return Ok(true);
+            }
+            if rows.bytes.len() >= CHUNK_BYTES || begin.elapsed() >= CHUNK_TIME {
+                return Ok(false);
+            }
+            let average = rows.bytes.len() / rows.starts.len() + 1;
+            fetch = ((CHUNK_BYTES - rows.bytes.len()) / average + 1).min(4 * fetch);
+        }
+    }
+
+    fn read_again(&self, control: &mut Connection, progress: &Progress) -> Result<(Collected, Reach), Error> {
         let keys: Vec<Key> = progress.again.iter().take(AGAIN).cloned().collect();
         let wanted: Vec<String> = keys.iter().map(|key| format!("({})", literals(key))).collect();
         let condition = format!("({}) IN ({})", self.key_columns().join(", "), wanted.join(", "));
         let mut rows = Collected::default();
         self.collect(control, &self.select(&[condition]), &mut rows)?;
-        Ok((rows.bytes, rows.starts, Reach::Again(keys)))
+        Ok((rows, Reach::Again(keys)))
     }
 
     fn collect(&self, control: &mut Connection, statement: &str, rows: &mut Collected) -> Result<(), Error> {

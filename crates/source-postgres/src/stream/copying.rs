@@ -7,7 +7,7 @@ use change::{Change, Kind, Step};
 
 use super::{Event, Running};
 use crate::error::Error;
-use crate::snapshot::{Part, Publishing, Stage};
+use crate::snapshot::{Part, Publishing, Snapshots, Stage};
 
 impl Running {
     /// Between two transactions: whether a chunk is being published now.
@@ -20,6 +20,19 @@ impl Running {
             self.publishing = snapshots.poll(self.position)?;
         }
         Ok(self.publishing.is_some())
+    }
+
+    /// Whether the stream has to wait for a table that is copied whole.
+    pub(super) fn stands_still(&self) -> bool {
+        self.in_flight.is_none() && self.snapshots.as_ref().is_some_and(Snapshots::is_standing)
+    }
+
+    /// Whether the current transaction's change of a relation is in its copy already.
+    pub(super) fn is_shown(&self, relation: u32) -> bool {
+        match (&self.snapshots, &self.in_flight) {
+            (Some(snapshots), Some(flight)) => snapshots.shows(relation, flight.xid),
+            _ => false,
+        }
     }
 
     /// The next event of the chunk that is being published.

@@ -140,15 +140,8 @@ fn an_illegal_topic_prefix_is_said() -> Result<()> {
     )?;
     assert_eq!(headwater.wait_exit(PATIENCE)?, 2, "{}", headwater.output());
     let output = headwater.output();
-    for word in ["headwater.toml:10:", "`kafka.topic_prefix`:", "with space", "only letters, digits"] {
+    for word in ["headwater.toml:11:", "`kafka.topic_prefix`:", "with space", "only letters, digits"] {
         ensure!(output.contains(word), "{word:?} is missing in:\n{output}");
     }
     Ok(())
-}
-
-#[test]
-fn a_snapshot_is_refused_while_there_is_none() -> Result<()> {
-    let mut scene = Scene::journaled("snapshot")?;
-    scene.source = "snapshot = \"initial\"".to_owned();
-    ends(&scene, 2, &["takes no snapshots", "never"]).map(drop)
 }

@@ -69,8 +69,10 @@ impl Scene {
     /// The configuration file.
     pub(crate) fn config(&self) -> String {
         let Self { name, neighbours: Neighbours { brokers, registry, url }, source, kafka, more, tables, .. } = self;
+        // Where nothing is said of it, nothing is copied: then each change is one event, and events can be counted.
+        let snapshot = if source.contains("snapshot") { "" } else { "snapshot = \"never\"\n" };
         format!(
-            "name = \"{name}\"\n\n[source]\nurl = \"{url}\"\ntables = {tables:?}\n{source}\n\n[kafka]\n\
+            "name = \"{name}\"\n\n[source]\nurl = \"{url}\"\ntables = {tables:?}\n{snapshot}{source}\n\n[kafka]\n\
              brokers = \"{brokers}\"\ntopic_prefix = \"{name}\"\ncheckpoint_topic = \"{name}.checkpoints\"\n{kafka}\n\n\
              [registry]\nurl = \"{registry}\"\n\n{more}\n"
         )

@@ -32,14 +32,14 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// The configuration file, without its `[admin]` section.
+    /// The configuration file, without its `[admin]` section. What is measured and shown are changes, not copies.
     pub(crate) fn toml(&self) -> String {
         let Self { name, database, tables, brokers, registry, delivery, .. } = self;
         let publication =
             self.publication.as_ref().map(|name| format!("publication = \"{name}\"\n")).unwrap_or_default();
         format!(
             "name = \"{name}\"\n\
-             [source]\nurl = \"{database}\"\ntables = [\"{tables}\"]\n{publication}\
+             [source]\nurl = \"{database}\"\ntables = [\"{tables}\"]\nsnapshot = \"never\"\n{publication}\
              [kafka]\nbrokers = \"{brokers}\"\ntopic_prefix = \"{name}\"\ndelivery = \"{delivery}\"\n\
              [registry]\nurl = \"{registry}\"\n"
         )

@@ -1,6 +1,6 @@
 //! Which tables are to be copied, what was ordered of them, and what is ready for the stream.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -39,6 +39,8 @@ pub(crate) struct Snapshots {
     answers: Receiver<(u64, Answer)>,
     queue: Arc<Queue>,
     tasks: Vec<Task>,
+    /// The tasks that are not done, by relation: looked at for every row of the stream.
+    open: HashMap<u32, usize>,
     /// Progress of earlier sessions, by [`Task::key`].
     known: BTreeMap<String, String>,
     /// Tables that have joined the stream since, from the thread that looks for them.
@@ -130,6 +132,7 @@ impl Snapshots {
             answers,
             queue: Arc::clone(queue),
             tasks: Vec::new(),
+            open: HashMap::new(),
             known,
             joined: Joined::default(),
             passed: Vec::new(),
@@ -164,6 +167,9 @@ impl Snapshots {
             } else if let Some(seen) = &progress.seen {
                 self.show(table.oid, seen)?;
             }
+            if !progress.is_done() {
+                self.open.insert(table.oid, self.tasks.len());
+            }
             let (chunks, joined, pause) = (VecDeque::new(), None, None);
             self.tasks.push(Task { table, key, progress, joined, chunks, pause, gone: false });
         }
@@ -172,7 +178,7 @@ impl Snapshots {
 
     /// Whether anything is left to copy.
     pub(crate) fn is_active(&self) -> bool {
-        self.tasks.iter().any(|task| !task.is_done())
+        !self.open.is_empty()
     }
 
     fn show(&mut self, relation: u32, seen: &Seen) -> Result<(), Error> {
@@ -185,8 +191,10 @@ impl Snapshots {
 
     /// Whether the copy of a table shows, or will show, a transaction's changes of it: they are no events of their own.
     pub(crate) fn shows(&self, relation: u32, xid: u32) -> bool {
-        let awaited = |task: &Task| task.table.oid == relation && task.table.is_keyless() && !task.is_done();
-        self.tasks.iter().any(awaited)
+        if self.open.is_empty() && self.shown.is_empty() {
+            return false;
+        }
+        self.open.get(&relation).is_some_and(|&at| self.tasks[at].table.is_keyless())
             || self.shown.iter().any(|shown| shown.relation == relation && shown.snapshot.sees(xid))
     }
 
@@ -204,9 +212,8 @@ impl Snapshots {
 
     /// A row of a relation was changed. `old` and `new` hold its images.
     pub(crate) fn touch(&mut self, relation: u32, xid: u32, kind: Kind, before: Option<Old>, old: &Image, new: &Image) {
-        let Some(task) = self.tasks.iter_mut().find(|task| task.table.oid == relation && !task.is_done()) else {
-            return;
-        };
+        let Some(&at) = self.open.get(&relation) else { return };
+        let task = &mut self.tasks[at];
         if task.chunks.is_empty() {
             return;
         }
@@ -328,6 +335,7 @@ impl Snapshots {
                 tracing::info!(table = %task.table.name, rows = task.progress.rows, "the table is gone, and its snapshot ends");
                 task.chunks.clear();
                 task.gone = true;
+                self.close(at);
             }
             Answer::Failed(error) => {
                 if self.standing == Some(order) {
@@ -382,7 +390,19 @@ impl Snapshots {
         if progress.is_done() {
             tracing::info!(table = %task.table.name, rows = progress.rows, "snapshot complete");
         }
-        (task.key.clone(), progress.text())
+        let (key, text) = (task.key.clone(), progress.text());
+        if task.is_done() {
+            self.close(chunk.task);
+        }
+        (key, text)
+    }
+
+    /// A renamed table has two tasks of one relation: the old one must not close the new one.
+    fn close(&mut self, task: usize) {
+        let relation = self.tasks[task].table.oid;
+        if self.open.get(&relation) == Some(&task) {
+            self.open.remove(&relation);
+        }
     }
 }
 

@@ -98,12 +98,15 @@ struct Known {
 }
 
 /// A row whose table's shape is returned before it; its images are in `old` and `new`.
+#[derive(Clone, Copy)]
 struct Waiting {
     relation: u32,
     kind: Kind,
     old: Option<Old>,
     lsn: Lsn,
     base: usize,
+    /// The snapshots know of it.
+    noted: bool,
 }
 
 /// What a message came to; the step is built from it when nothing is borrowed any more.
@@ -273,10 +276,11 @@ impl Running {
     }
 
     fn apply(&mut self, message: Message<'_>, lsn: Lsn, base: usize) -> Result<Event, Error> {
+        let row = |relation, kind, old| Waiting { relation, kind, old, lsn, base, noted: false };
         match message {
-            Message::Insert { relation } => self.row(relation, Kind::Insert, None, lsn, base),
-            Message::Update { relation, old } => self.row(relation, Kind::Update, old, lsn, base),
-            Message::Delete { relation, old } => self.row(relation, Kind::Delete, Some(old), lsn, base),
+            Message::Insert { relation } => self.row(row(relation, Kind::Insert, None)),
+            Message::Update { relation, old } => self.row(row(relation, Kind::Update, old)),
+            Message::Delete { relation, old } => self.row(row(relation, Kind::Delete, Some(old))),
             Message::Truncate { mut relations } => {
                 self.transaction(lsn)?;
                 relations.reverse();
@@ -392,10 +396,15 @@ impl Running {
         known.shape.captured && !std::mem::replace(&mut known.announced, true)
     }
 
-    fn row(&mut self, relation: u32, kind: Kind, old: Option<Old>, lsn: Lsn, base: usize) -> Result<Event, Error> {
+    fn row(&mut self, row: Waiting) -> Result<Event, Error> {
+        let Waiting { relation, kind, old, lsn, base, noted } = row;
         if self.announce(relation) {
-            self.waiting = Some(Waiting { relation, kind, old, lsn, base });
+            self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted });
             return Ok(Event::Table(relation));
+        }
+        if !noted && self.note_move(relation, kind, old, base) {
+            self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted: true });
+            return Ok(Event::Copied(Part::Progress));
         }
         if !self.count(relation, lsn)? {
             return Ok(Event::Nothing);
@@ -504,8 +513,8 @@ impl Running {
     fn event(&mut self, wait: Duration) -> Result<Option<Event>, Error> {
         let mut until = None;
         loop {
-            if let Some(Waiting { relation, kind, old, lsn, base }) = self.waiting.take() {
-                match self.row(relation, kind, old, lsn, base)? {
+            if let Some(row) = self.waiting.take() {
+                match self.row(row)? {
                     Event::Nothing => {}
                     event => return Ok(Some(event)),
                 }

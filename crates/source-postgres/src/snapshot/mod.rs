@@ -15,7 +15,8 @@
 //! S has to see all of those: the server is asked again until it does ([`Order::must_see`]). That this ends: L stays
 //! fixed, and what is in the log becomes visible, unless it waits for a synchronous standby, however long.
 //! If the newer change did not carry all values of the row (an unchanged TOAST value), the row is not only dropped but
-//! read once more, by its key, as a chunk of its own under the same rules.
+//! read once more, by its key, as a chunk of its own under the same rules. So is a row that gets another key, with such a
+//! value, at any time while its table is copied: its new place may lie behind what was read.
 //!
 //! **What was passed before this process began** is not in its memory. X0 is a transaction id taken after the table had
 //! joined the stream (slot made, publication changed, this process connected). Whatever a predecessor passed, and whatever

@@ -72,7 +72,7 @@ impl Publishing {
                     return Ok(true);
                 }
                 Verdict::Drop => {}
-                Verdict::ReadAgain => self.again.push(texts(&self.image)),
+                Verdict::ReadAgain => self.again.extend(texts(&[&self.image])),
             }
         }
         Ok(false)
@@ -83,23 +83,24 @@ impl Publishing {
     }
 }
 
-/// The key as bytes that are equal where the texts of its columns are; each column is taken from the first image that
-/// has it. `None` when none has.
-pub(crate) fn key(images: &[&Image]) -> Option<Vec<u8>> {
+/// The texts of the key's columns, each from the first image that has it. `None` when none has.
+fn parts<'a>(images: &'a [&'a Image]) -> Option<impl Iterator<Item = &'a [u8]>> {
     let table = &images.first()?.table;
+    let owner = |at: usize| images.iter().find(|image| matches!(image.cells.get(at), Some(Cell::Text { .. })));
+    let found: Option<Vec<_>> = table.key.iter().map(|&at| Some(owner(at)?.bytes_of(at))).collect();
+    Some(found?.into_iter())
+}
+
+/// The key as bytes that are equal where the texts of its columns are.
+pub(crate) fn key(images: &[&Image]) -> Option<Vec<u8>> {
     let mut key = Vec::with_capacity(32);
-    for &at in &table.key {
-        let bytes = images.iter().find_map(|image| match image.cells.get(at) {
-            Some(Cell::Text { .. }) => Some(image.bytes_of(at)),
-            _ => None,
-        })?;
+    for bytes in parts(images)? {
         key.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
         key.extend_from_slice(bytes);
     }
     Some(key)
 }
 
-fn texts(image: &Image) -> Key {
-    let text = |&at: &usize| String::from_utf8_lossy(image.bytes_of(at)).into_owned();
-    image.table.key.iter().map(text).collect()
+pub(crate) fn texts(images: &[&Image]) -> Option<Key> {
+    Some(parts(images)?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect())
 }

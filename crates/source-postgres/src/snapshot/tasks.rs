@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use change::{Kind, SourceError, TableName};
 
 use super::progress::{Progress, Seen};
-use super::publishing::{Publishing, key};
+use super::publishing::{Publishing, key, texts};
 use super::touched::Touched;
 use super::visibility::{ParseVisibilityError, Visibility};
 use super::worker::{Answer, Order, Reach, Rows, Worker};
@@ -233,6 +233,20 @@ impl Snapshots {
             tracing::info!(table = %task.table.name, "too much was written during a chunk of the snapshot; reading it again");
             task.chunks.clear();
         }
+    }
+
+    /// A row changed its key, and the log did not carry all its values: it is read once more, where it is now. Its table's
+    /// progress, if it is being copied.
+    pub(crate) fn moved(&mut self, relation: u32, old: &Image, new: &Image) -> Option<(String, String)> {
+        let task = &mut self.tasks[*self.open.get(&relation)?];
+        if key(&[old]) == key(&[new, old]) {
+            return None;
+        }
+        let again = texts(&[new, old])?;
+        if !task.progress.again.contains(&again) {
+            task.progress.again.push(again);
+        }
+        Some((task.key.clone(), task.progress.text()))
     }
 
     /// Called between two transactions: takes answers, gives orders, and returns a chunk that may be published at `at`.

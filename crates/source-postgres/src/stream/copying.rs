@@ -8,6 +8,8 @@ use change::{Change, Kind, Step};
 use super::{Event, Running};
 use crate::error::Error;
 use crate::snapshot::{Part, Publishing, Snapshots, Stage};
+use crate::wire::pgoutput::Old;
+use crate::wire::tuple::Cell;
 
 impl Running {
     /// Between two transactions: whether a chunk is being published now.
@@ -75,13 +77,35 @@ impl Running {
         }
     }
 
+    /// Whether a row whose large value the log left out gets another key while its table is copied: then the copy has to
+    /// read it at its new place, and that is noted beside the checkpoint *before* the change is returned, so that no cut
+    /// can part the two.
+    pub(super) fn note_move(&mut self, relation: u32, kind: Kind, old: Option<Old>, base: usize) -> bool {
+        let (Some(snapshots), Some(known)) = (&mut self.snapshots, self.relations.get(&relation)) else { return false };
+        if kind != Kind::Update || old != Some(Old::Key) || !self.new.cells.contains(&Cell::Unchanged) {
+            return false;
+        }
+        self.old.place(base, &known.shape.table);
+        self.new.place(base, &known.shape.table);
+        match snapshots.moved(relation, &self.old, &self.new) {
+            Some(progress) => {
+                self.progress = progress;
+                true
+            }
+            None => false,
+        }
+    }
+
     pub(super) fn copied_step(&self, part: Part) -> Option<Step<'_>> {
+        if part == Part::Progress {
+            return Some(Step::Progress { key: &self.progress.0, text: &self.progress.1 });
+        }
         let chunk = self.publishing.as_ref()?;
         Some(match part {
             Part::Table => Step::Table(&chunk.rows.table),
             Part::Begin => Step::Chunk(&chunk.transaction),
             Part::Row => Step::Change(change_of(chunk, &self.source)),
-            Part::Progress => Step::Progress { key: &self.progress.0, text: &self.progress.1 },
+            Part::Progress => return None,
             // While there is more to copy the engine may go on filling its batch.
             Part::Commit => Step::Commit { more: self.snapshots.as_ref().is_some_and(|all| all.is_active()) },
         })

@@ -1,5 +1,7 @@
 //! Rows that were there before: copied once, beside the stream, without a lock; and nothing old ever undoes something new.
 
+mod fences;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -179,16 +181,22 @@ fn rows_that_were_there_are_copied_once_and_changes_follow() -> Result<()> {
 /// killed again and again.
 #[test]
 fn a_copy_under_load_survives_kills() -> Result<()> {
-    let kills = 12;
+    let kills = 20;
     let rows = std::env::var("HEADWATER_SNAPSHOT_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(40_000);
     let seed = seed("a_copy_under_load_survives_kills");
     let mut random = fastrand::Rng::with_seed(seed);
     let scene = scene("loaded", &filled(rows))?;
     let load = Load::start(&scene.database, seed, rows)?;
-    for _ in 0..kills {
+    for kill in 0..kills {
         let headwater = scene.launch()?;
+        if kill == 0 {
+            // At least one comes in the midst of the copy, however slow the machine is.
+            fences::wait_copying(&scene, &headwater)?;
+        } else if random.bool() {
+            wait_said(&headwater, "\"message\":\"streaming\"")?;
+        }
         // The moment of the kill is what is random here.
-        std::thread::sleep(Duration::from_millis(random.u64(200..1300)));
+        std::thread::sleep(Duration::from_millis(random.u64(0..700)));
         headwater.kill9()?;
     }
     let headwater = scene.start()?;

@@ -24,7 +24,7 @@ fn core(version: &str) -> Result<()> {
     let run = || -> Result<()> {
         road::changes_arrive(&scene("road", SHOP)?)?;
         tables::shape_changes(&scene("shape", SHAPE)?)?;
-        types::every_type(&scene("types", types::SETUP)?)?;
+        types::every_type(scene("types", types::SETUP)?)?;
         let (database, neighbours) = beside(&server)?;
         resume::survives_kills(&Scene::journaled_on("kill", database, neighbours)?, 4, seed(version))
     };

@@ -17,6 +17,8 @@ pub(crate) struct ResolvedType {
     pub(crate) typmod: i32,
     /// An array's, between its elements. An array whose elements are arrays (through a domain) is one of texts.
     pub(crate) separator: Option<u8>,
+    /// What the server says that a query's column is: the type, of a domain what it comes down to, be it an array.
+    pub(crate) plain: u32,
     /// As the server prints it.
     pub(crate) name: String,
     /// Of an enum, or of an array's elements, in their order.
@@ -44,12 +46,13 @@ pub(crate) fn types(
             separator: optional(3).and_then(|text| text.bytes().next()),
             name: field(row, 4, doing)?.to_owned(),
             labels: optional(5).map_or(Ok(Vec::new()), labels)?,
+            plain: number(row, 6, doing)?,
         });
     }
     Ok(resolved)
 }
 
-/// One row a column: number, base type and modifier, separator, printed type, labels.
+/// One row a column: number, base type and modifier, separator, printed type, labels, plain type.
 fn query(columns: &[RelationColumn]) -> String {
     let values: Vec<String> = columns
         .iter()
@@ -59,10 +62,11 @@ fn query(columns: &[RelationColumn]) -> String {
     // A step leads from a domain to its base, or, once, from an array to its elements. What array_out prints is an array
     // (int2vector and oidvector are not); its separator is the one that its elements' type names.
     format!(
-        "WITH RECURSIVE want(n, oid, typmod) AS (VALUES {}), walk(n, oid, typmod, separator) AS (\
-           SELECT n, oid, typmod, NULL::\"char\" FROM want \
+        "WITH RECURSIVE want(n, oid, typmod) AS (VALUES {}), walk(n, oid, typmod, separator, plain) AS (\
+           SELECT n, oid, typmod, NULL::\"char\", oid FROM want \
            UNION ALL \
-           SELECT w.n, step.oid, step.typmod, step.separator FROM walk w JOIN pg_type t ON t.oid = w.oid \
+           SELECT w.n, step.oid, step.typmod, step.separator, \
+             CASE WHEN step.separator IS NULL THEN step.oid ELSE w.plain END FROM walk w JOIN pg_type t ON t.oid = w.oid \
            CROSS JOIN LATERAL (\
              SELECT t.typbasetype, CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE w.typmod END, w.separator \
              WHERE t.typtype = 'd' \
@@ -71,7 +75,7 @@ fn query(columns: &[RelationColumn]) -> String {
              AND t.typtype <> 'd' AND t.typoutput = 'array_out'::regproc AND w.separator IS NULL\
            ) step(oid, typmod, separator)) \
          SELECT w.n, w.oid, w.typmod, w.separator, format_type(o.oid, o.typmod), \
-         (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = w.oid) \
+         (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = w.oid), w.plain \
          FROM walk w JOIN pg_type t ON t.oid = w.oid JOIN want o ON o.n = w.n \
          WHERE t.typtype <> 'd' AND (w.separator IS NOT NULL OR t.typoutput <> 'array_out'::regproc)",
         values.join(", ")

@@ -279,6 +279,8 @@ fn tell_who_is_in_the_way(
 /// A table as it can be read in the open transaction.
 struct Source {
     relation: Relation,
+    /// The types that the columns of a row are announced with.
+    types: Vec<u32>,
     shape: Table,
     from: String,
     filter: Option<String>,
@@ -294,7 +296,11 @@ impl Source {
         let types = resolve::types(control, &relation.columns)?;
         let facts = catalog::table_facts(control, table.oid)?;
         let shape = relation::table(&relation, &types, &facts);
-        Ok(Self { relation, shape, from: relation_sql(table), filter: published.filter })
+        let columns = relation.columns.iter().zip(&types);
+        let types = columns
+            .map(|(column, resolved)| resolved.as_ref().map_or(column.type_oid, |resolved| resolved.plain))
+            .collect();
+        Ok(Self { relation, types, shape, from: relation_sql(table), filter: published.filter })
     }
 
     fn key_columns(&self) -> Vec<String> {
@@ -386,7 +392,7 @@ impl Source {
             rows.starts.push(rows.bytes.len());
             rows.bytes.extend_from_slice(body);
         })?;
-        if !types.iter().copied().eq(self.relation.columns.iter().map(|column| column.type_oid)) {
+        if types != self.types {
             return Err(Error::Retry(format!("{doing}: the table was altered meanwhile")));
         }
         Ok(())

@@ -181,7 +181,6 @@ fn fill(database: &Database) -> Result<()> {
 /// A row whose key changes before the copy comes to it, to a place that the copy has left behind: the log does not carry
 /// its large value, and no chunk reads it any more.
 #[test]
-#[ignore = "known bug: nothing reads the row once more"]
 fn a_row_that_moves_behind_the_copy_keeps_its_large_value() -> Result<()> {
     let scene = scene(
         "moved",

@@ -225,6 +225,7 @@ fn a_parked_commit_is_not_undone_by_the_copy() -> Result<()> {
     scene.source = "snapshot = \"never\"".to_owned();
     assert_eq!(scene.start()?.terminate(PATIENCE)?, 0);
     scene.source = "snapshot = \"initial\"".to_owned();
+    scene.database.execute("create schema aside; create table aside.probe (id int)")?;
     let admin = Arc::new(scene.database.connect_sync()?);
     let run = |sql: &str| -> Result<()> {
         let (client, sql) = (Arc::clone(&admin), sql.to_owned());
@@ -236,18 +237,27 @@ fn a_parked_commit_is_not_undone_by_the_copy() -> Result<()> {
     };
     run("alter system set synchronous_standby_names = 'nobody'")?;
     run("select pg_reload_conf()")?;
+    let settled = AtomicBool::new(false);
     // Parked before headwater connects, and once more while it copies.
     let database = &scene.database;
     std::thread::scope(|scope| -> Result<()> {
         // Whatever goes wrong, nobody stays parked: the scope would wait for them for ever.
-        let settle = Settle(&settle);
+        let settle = Settle(&settle, &settled);
+        // The server takes its new settings in its own time: from the first parked commit on every one is.
+        let probe = scope.spawn(|| -> Result<()> {
+            while !settled.load(Ordering::Relaxed) {
+                database.execute("insert into aside.probe values (1)")?;
+            }
+            Ok(())
+        });
+        wait_parked(database, 1)?;
         let parked = |sql: &'static str| scope.spawn(move || database.execute(sql));
         let first = parked("update items set version = 7 where id = 100");
-        wait_parked(database, 1)?;
+        wait_parked(database, 2)?;
         let headwater = scene.launch()?;
         wait_said(&headwater, "snapshot begins")?;
         let second = parked("update items set version = 9 where id = 200");
-        wait_parked(database, 2)?;
+        wait_parked(database, 3)?;
         // It streams what it reads, and copies nothing: the first commit may not be in its stream.
         eventually(PATIENCE, "the second commit in the topic", || {
             let events = scene.oracle().read(&scene.topic("items"))?;
@@ -261,6 +271,7 @@ fn a_parked_commit_is_not_undone_by_the_copy() -> Result<()> {
         headwater.wait_ready(PATIENCE)?;
         assert_eq!(count(&scene.oracle().read(&scene.topic("items"))?, "r"), 0);
         drop(settle);
+        probe.join().map_err(|_| anyhow::anyhow!("panicked"))??;
         first.join().map_err(|_| anyhow::anyhow!("panicked"))??;
         second.join().map_err(|_| anyhow::anyhow!("panicked"))??;
         wait_said(&headwater, "snapshot complete")?;
@@ -270,11 +281,12 @@ fn a_parked_commit_is_not_undone_by_the_copy() -> Result<()> {
     })
 }
 
-/// Runs when it is dropped.
-struct Settle<'a>(&'a dyn Fn() -> Result<()>);
+/// Runs when it is dropped, and says that it did.
+struct Settle<'a>(&'a dyn Fn() -> Result<()>, &'a AtomicBool);
 
 impl Drop for Settle<'_> {
     fn drop(&mut self) {
+        self.1.store(true, Ordering::Relaxed);
         (self.0)().ok();
     }
 }

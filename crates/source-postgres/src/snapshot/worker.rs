@@ -115,15 +115,15 @@ impl Worker {
             let order = self.orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(order) = order else { return };
             let id = order.id;
-            let answer = match self.obey(&order) {
-                Ok(answer) => answer,
-                // Dropped or renamed since; the next look at the catalogue knows more.
-                Err(error) if matches!(error.code(), Some("42P01" | "3F000")) => Answer::Gone,
-                Err(error) => {
-                    self.control = None;
-                    Answer::Failed(error)
+            let answer = self.obey(&order).unwrap_or_else(|error| {
+                // Whatever state its transaction is in, the connection ends with it.
+                self.control = None;
+                match error.code() {
+                    // Dropped or renamed since; the next look at the catalogue knows more.
+                    Some("42P01" | "3F000") => Answer::Gone,
+                    _ => Answer::Failed(error),
                 }
-            };
+            });
             if self.answers.send((id, answer)).is_err() {
                 return;
             }

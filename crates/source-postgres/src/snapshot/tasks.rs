@@ -284,11 +284,14 @@ impl Snapshots {
         Ok(None)
     }
 
+    /// Gives orders. A table counts as being read until its chunks are published: else, while the stream is behind, chunks
+    /// of every table would pile up in memory.
     fn order(&mut self) {
-        let mut busy = self.tasks.iter().filter(|task| task.chunks.iter().any(|chunk| chunk.rows.is_none())).count();
+        let mut busy = self.tasks.iter().filter(|task| !task.chunks.is_empty()).count();
         for task in &mut self.tasks {
-            if busy >= self.workers {
-                return;
+            let fresh = task.chunks.is_empty();
+            if fresh && busy >= self.workers {
+                continue;
             }
             let Some(mut progress) = task.next() else { continue };
             if task.table.is_keyless() {
@@ -314,7 +317,7 @@ impl Snapshots {
             };
             task.pause = None;
             task.chunks.push_back(Chunk { order: self.last_order, touched: Touched::default(), rows: None });
-            busy += 1;
+            busy += usize::from(fresh);
             if self.orders.send(order).is_err() {
                 return;
             }
@@ -421,5 +424,62 @@ impl Snapshots {
 }
 
 fn refused(table: &TableName, help: &str) -> String {
-    format!("{help} (the snapshot needs to read the table: GRANT SELECT ON {} TO this role)", sql::table(table))
+    format!(
+        "{help} (the snapshot reads the whole table: GRANT SELECT ON {} TO this role, and BYPASSRLS where policies hide rows)",
+        sql::table(table)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use change::{Identity, Table};
+
+    use super::*;
+
+    fn read(table: &Candidate) -> Rows {
+        let shape =
+            Table { name: table.name.clone(), columns: Vec::new(), key: Vec::new(), identity: Identity::Default };
+        Rows {
+            table: Arc::new(shape),
+            joined: 1,
+            snapshot: "3:3:".parse().unwrap(),
+            high: Lsn(u64::MAX),
+            taken: 0,
+            bytes: Arc::default(),
+            starts: Vec::new(),
+            reach: Reach::Next { after: Some(vec!["1".to_owned()]), end: false },
+        }
+    }
+
+    /// Chunks that wait for the stream are memory: they hold back the tables behind them.
+    #[test]
+    fn no_more_tables_are_read_than_there_are_workers() {
+        // Nobody listens there: what the workers answer is never taken.
+        let config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
+        let queue = Arc::new(Queue::new(1, Lsn(0)));
+        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new()).unwrap();
+        let table = |oid: u32| Candidate {
+            oid,
+            name: TableName::new("public", format!("t{oid}")),
+            kind: 'r',
+            persistence: 'p',
+            identity: 'd',
+            has_primary_key: true,
+            has_identity_index: false,
+            root: None,
+        };
+        snapshots.add((1..=9).map(table).collect()).unwrap();
+        for ahead in 1..=3 {
+            snapshots.order();
+            let chunks: Vec<usize> = snapshots.tasks.iter().map(|task| task.chunks.len()).collect();
+            let expected = ahead.min(AHEAD);
+            assert_eq!(chunks, [expected, expected, 0, 0, 0, 0, 0, 0, 0]);
+            for task in &mut snapshots.tasks {
+                let rows = read(&task.table);
+                if let Some(chunk) = task.chunks.back_mut() {
+                    chunk.rows = Some(rows);
+                }
+            }
+        }
+    }
 }

@@ -29,10 +29,11 @@ use crate::{relation, resolve, sql, start};
 const CHUNK_BYTES: usize = 4 << 20;
 /// … or to so much time: the age of its snapshot holds back vacuum, and its lock DDL.
 const CHUNK_TIME: Duration = Duration::from_secs(1);
-/// Rows of the first fetch of a chunk; the next ones are sized by what it brought.
-const FIRST_FETCH: usize = 200;
-/// Rows that are read once more at a time.
-const AGAIN: usize = 200;
+/// Rows of the first fetch of a chunk; the next ones are sized by what came, and at most four times as large. One, because
+/// nobody knows how large a row is: memory must not be a multiple of the largest one.
+const FIRST_FETCH: usize = 1;
+/// Rows that are read once more at a time: few, because these are the ones with large values.
+const AGAIN: usize = 16;
 /// How often the server is asked again whether a snapshot is new enough.
 const SHORTEST_NAP: Duration = Duration::from_millis(2);
 const LONGEST_NAP: Duration = Duration::from_millis(200);

@@ -1,5 +1,6 @@
 //! How far the copy of a table has come, as the checkpoint keeps it.
 
+use change::Table;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -12,6 +13,9 @@ pub(crate) type Key = Vec<String>;
 pub(crate) struct Progress {
     /// The table, so that a new one under an old name is copied anew.
     pub(crate) oid: u32,
+    /// The key's columns. With another key the places below mean nothing, and the copy begins anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) by: Vec<String>,
     /// The last key that was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<Key>,
@@ -34,6 +38,11 @@ pub(crate) struct Seen {
     pub(crate) snapshot: String,
     /// The stream has no such change from here on.
     pub(crate) high: u64,
+}
+
+/// The names of the columns of a table's key.
+pub(crate) fn key_names(table: &Table) -> Vec<String> {
+    table.key.iter().map(|&at| table.columns[at].name.clone()).collect()
 }
 
 impl Progress {
@@ -64,7 +73,15 @@ mod tests {
     fn comes_back_as_it_was_written() {
         let key = |text: &str| vec![text.to_owned(), "ä'\"\\".to_owned()];
         let seen = Some(Seen { snapshot: "3:3:".to_owned(), high: 5 });
-        let all = Progress { oid: 7, after: Some(key("1")), again: vec![key("0")], rows: 9, end: true, seen };
+        let all = Progress {
+            oid: 7,
+            by: vec!["a".to_owned(), "b".to_owned()],
+            after: Some(key("1")),
+            again: vec![key("0")],
+            rows: 9,
+            end: true,
+            seen,
+        };
         for progress in [Progress { oid: 7, ..Progress::default() }, all] {
             assert_eq!(Progress::parse("t", &progress.text()).unwrap(), progress);
         }

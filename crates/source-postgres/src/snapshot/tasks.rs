@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use change::{Kind, SourceError, TableName};
 
-use super::progress::{Progress, Seen};
+use super::progress::{Progress, Seen, key_names};
 use super::publishing::{Publishing, key, texts};
 use super::touched::Touched;
 use super::visibility::{ParseVisibilityError, Visibility};
@@ -102,6 +102,7 @@ impl Task {
                 Reach::Next { after, end: false } => next.after.clone_from(after),
                 _ => return None,
             }
+            next.by = last.rows.as_ref().map(|rows| key_names(&rows.table)).unwrap_or_default();
         }
         Some(next)
     }
@@ -391,6 +392,11 @@ impl Snapshots {
         let progress = &mut task.progress;
         match chunk.reach() {
             Reach::Next { after, end } => {
+                let by = key_names(&chunk.rows.table);
+                if progress.by != by {
+                    progress.again.clear();
+                    progress.by = by;
+                }
                 progress.after.clone_from(after);
                 progress.end = *end;
                 progress.rows += chunk.rows.starts.len() as u64;

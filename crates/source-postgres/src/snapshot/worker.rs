@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use change::{Table, TableName};
 
-use super::progress::{Key, Progress};
+use super::progress::{Key, Progress, key_names};
 use super::visibility::Visibility;
 use crate::catalog::{self, Candidate, field, number};
 use crate::config::Config;
@@ -339,12 +339,14 @@ impl Source {
     }
 
     fn read(&self, control: &mut Connection, progress: &Progress) -> Result<(Collected, Reach), Error> {
-        if progress.end {
+        let same_key = progress.by.is_empty() || progress.by == key_names(&self.shape);
+        if progress.end && same_key {
             return self.read_again(control, progress);
         }
         let key = self.key_columns();
         let mut conditions = Vec::new();
-        if let Some(after) = &progress.after {
+        let begin = progress.after.as_ref().filter(|_| same_key);
+        if let Some(after) = begin {
             conditions.push(format!("({}) > ({})", key.join(", "), literals(after)));
         }
         let mut rows = Collected::default();
@@ -355,7 +357,7 @@ impl Source {
         let end = self.fill(control, &mut rows)?;
         let after = match rows.starts.last() {
             Some(&start) => Some(self.key_of(&rows.bytes, start)?),
-            None => progress.after.clone(),
+            None => begin.cloned(),
         };
         Ok((rows, Reach::Next { after, end }))
     }

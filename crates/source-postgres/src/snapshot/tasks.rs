@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use change::{Kind, SourceError, TableName};
+use change::{Kind, SourceError, Table, TableName};
 
 use super::progress::{Progress, Seen, key_names};
 use super::publishing::{Publishing, key, texts};
@@ -79,10 +79,32 @@ struct Task {
 }
 
 /// A chunk that was ordered.
+#[derive(Default)]
 struct Chunk {
     order: u64,
     touched: Touched,
     rows: Option<Rows>,
+    /// The table as it was when `touched` or `rows` were keyed by its key.
+    keyed: Option<Arc<Table>>,
+}
+
+impl Chunk {
+    fn ordered(order: u64) -> Self {
+        Self { order, ..Self::default() }
+    }
+
+    /// Whether a table's key is of the columns that this chunk knows. If not, the primary key was changed meanwhile, and
+    /// what the log says of a row no longer meets the row that was read.
+    fn has_key_of(&mut self, table: &Arc<Table>) -> bool {
+        match &self.keyed {
+            Some(known) if Arc::ptr_eq(known, table) => true,
+            Some(known) if key_names(known) != key_names(table) => false,
+            _ => {
+                self.keyed = Some(Arc::clone(table));
+                true
+            }
+        }
+    }
 }
 
 impl Task {
@@ -218,6 +240,10 @@ impl Snapshots {
         if task.chunks.is_empty() {
             return;
         }
+        if kind != Kind::Truncate && !task.chunks.iter_mut().all(|chunk| chunk.has_key_of(&new.table)) {
+            tracing::info!(table = %task.table.name, "the primary key was changed during a chunk of the snapshot; reading it again");
+            task.chunks.clear();
+        }
         let partial = kind == Kind::Update && new.cells.contains(&Cell::Unchanged);
         let old_key = before.and_then(|_| key(&[old]));
         let new_key = if matches!(kind, Kind::Insert | Kind::Update) { key(&[new, old]) } else { None };
@@ -268,12 +294,12 @@ impl Snapshots {
             rows.is_some_and(|rows| rows.high <= at || matches!(rows.reach, Reach::Part { .. }))
         });
         if let Some(index) = ready
-            && let Some(Chunk { rows: Some(rows), touched, order }) = self.tasks[index].chunks.pop_front()
+            && let Some(Chunk { rows: Some(rows), touched, order, .. }) = self.tasks[index].chunks.pop_front()
         {
             if let Reach::Part { end: false, taken } = &rows.reach
                 && taken.send(()).is_ok()
             {
-                self.tasks[index].chunks.push_back(Chunk { order, touched: Touched::default(), rows: None });
+                self.tasks[index].chunks.push_back(Chunk::ordered(order));
             }
             return Ok(Some(Publishing::new(index, rows, touched)));
         }
@@ -317,7 +343,7 @@ impl Snapshots {
                 must_see: self.passed.clone(),
             };
             task.pause = None;
-            task.chunks.push_back(Chunk { order: self.last_order, touched: Touched::default(), rows: None });
+            task.chunks.push_back(Chunk::ordered(self.last_order));
             busy += usize::from(fresh);
             if self.orders.send(order).is_err() {
                 return;
@@ -343,7 +369,11 @@ impl Snapshots {
                 self.forget(&rows.snapshot);
                 let task = &mut self.tasks[at];
                 task.joined = Some(rows.joined);
-                task.chunks[place].rows = Some(*rows);
+                if task.chunks[place].has_key_of(&rows.table) {
+                    task.chunks[place].rows = Some(*rows);
+                } else {
+                    task.chunks.clear();
+                }
             }
             Answer::Gone => {
                 if self.standing == Some(order) {
@@ -438,7 +468,7 @@ fn refused(table: &TableName, help: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use change::{Identity, Table};
+    use change::Identity;
 
     use super::*;
 

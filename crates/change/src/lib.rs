@@ -5,6 +5,7 @@
 
 mod array;
 mod change;
+mod copies;
 mod position;
 mod row;
 mod source;
@@ -13,6 +14,7 @@ mod value;
 
 pub use array::{Array, ArrayWriter, Elements, NotAnElement};
 pub use change::{Change, Kind, Transaction};
+pub use copies::{Answer, Asked, Copies, CopyState, TableCopy, Wish};
 pub use position::{Position, Sequence};
 pub use row::{Row, ValueError};
 pub use source::{Finding, Resume, Severity, Source, SourceError, SourceInfo, Started, Step};

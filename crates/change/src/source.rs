@@ -11,8 +11,8 @@
 //!    names a cut inside the transaction; starting from there yields the rest of it, with the same numbers.
 //!    Copied rows come between two transactions, as chunks: `Chunk`, changes of kind `Read`, `Progress`, `Commit`. They do
 //!    not move the position, and there is no cut inside them: rows and progress become durable together or not at all.
-//! 4. [`Source::confirm`] tells the source that everything up to a position is durable downstream. Only then may it let
-//!    the database forget. A source keeps its connection alive by itself, however long nobody calls `next`.
+//! 4. [`Source::confirm`] tells the source that everything up to a position is durable downstream, and every `Progress` that
+//!    was returned before. Only then may it let the database forget. A source keeps its connection alive by itself, however long nobody calls `next`.
 //! 5. After any error the source is spent: it is dropped, or started again from a checkpoint. Nothing is replayed from
 //!    memory.
 
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Change, Column, Position, Table, Transaction};
+use crate::{Change, Column, Copies, Position, Table, Transaction};
 
 /// What the engine learns when it asks for the next thing.
 pub enum Step<'a> {
@@ -34,7 +34,7 @@ pub enum Step<'a> {
     Change(Change<'a>),
     /// Rows of a table's copy begin. The transaction stands for the snapshot that shows them.
     Chunk(&'a Transaction),
-    /// How far a copy is with the rows since `Chunk`: kept beside the checkpoint under `key`, for [`Resume::progress`].
+    /// How far a copy is with the rows since `Chunk`, or, between two transactions, what a person wished of it: kept beside the checkpoint under `key`, for [`Resume::progress`].
     Progress {
         key: &'a str,
         text: &'a str,
@@ -75,6 +75,9 @@ pub trait Source: Send {
 
     /// Everything up to `position` is durable downstream.
     fn confirm(&mut self, position: &Position) -> Result<(), SourceError>;
+
+    /// The copies of tables, for those who look from outside. The same for as long as the source lives.
+    fn copies(&self) -> Copies;
 
     /// Ends the stream in good order, telling the database the last confirmed position.
     fn close(&mut self) -> Result<(), SourceError>;

@@ -131,6 +131,8 @@ pub(crate) struct Candidate {
     pub(crate) has_identity_index: bool,
     /// The topmost table that it is a partition of.
     pub(crate) root: Option<TableName>,
+    /// How many rows it has, by the server's own estimate. `None`: it was never analysed.
+    pub(crate) estimate: Option<u64>,
 }
 
 impl Candidate {
@@ -174,7 +176,9 @@ pub(crate) fn relations(connection: &mut Connection) -> Result<Vec<Candidate>, E
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relreplident, \
          EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid), \
          EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid), \
-         rn.nspname, rc.relname \
+         rn.nspname, rc.relname, CASE c.relkind WHEN 'p' THEN \
+         (SELECT sum(l.reltuples) FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid \
+         WHERE t.isleaf AND l.reltuples >= 0) WHEN 'r' THEN c.reltuples END::bigint \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_class rc ON c.relispartition AND rc.oid = pg_partition_root(c.oid) \
          LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace \
@@ -197,6 +201,8 @@ pub(crate) fn relations(connection: &mut Connection) -> Result<Vec<Candidate>, E
                 has_primary_key: flag(row, 6),
                 has_identity_index: flag(row, 7),
                 root,
+                // -1: never analysed.
+                estimate: row.get(10).and_then(Option::as_ref).and_then(|text| text.parse().ok()),
             })
         })
         .collect()

@@ -1,5 +1,6 @@
 //! What a person configures of a PostgreSQL source, its defaults with their reasons, and what is refused.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +46,12 @@ pub struct Config {
     /// How many tables are copied at the same time, each with a connection of its own.
     #[serde(default = "default_snapshot_workers")]
     pub snapshot_workers: usize,
+    /// How many bytes of rows all copies together read in a second; `None`: as many as they can.
+    #[serde(default)]
+    pub snapshot_rate: Option<u64>,
+    /// By table: which of its rows are copied, as SQL behind `WHERE`.
+    #[serde(default)]
+    pub snapshot_where: BTreeMap<String, String>,
 }
 
 /// Whether tables are copied.
@@ -145,6 +152,8 @@ impl Config {
             queue_bytes: DEFAULT_QUEUE_BYTES,
             snapshot: Snapshot::default(),
             snapshot_workers: DEFAULT_SNAPSHOT_WORKERS,
+            snapshot_rate: None,
+            snapshot_where: BTreeMap::new(),
         }
     }
 

@@ -228,6 +228,7 @@ mod tests {
             has_primary_key: key,
             has_identity_index: false,
             root: None,
+            estimate: None,
         }
     }
 

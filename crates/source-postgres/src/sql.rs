@@ -13,6 +13,11 @@ pub(crate) fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// A condition that a person wrote, as a part of another one. The line break ends a comment in it.
+pub(crate) fn nested(condition: &str) -> String {
+    format!("({condition}\n)")
+}
+
 /// For statements: quoted where that is needed.
 pub(crate) fn table(name: &TableName) -> String {
     format!("{}.{}", plain(&name.schema), plain(&name.table))

@@ -29,12 +29,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use change::{
-    Change, Identity, Kind, Position, Resume, Source, SourceError, SourceInfo, Started, Step, Table, TableName,
+    Change, Copies, Identity, Kind, Position, Resume, Source, SourceError, SourceInfo, Started, Step, Table, TableName,
     Transaction,
 };
 
 use crate::catalog;
-use crate::config::{Config, Patterns, Snapshot};
+use crate::config::{Config, Patterns};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::lsn::Lsn;
@@ -43,7 +43,7 @@ use crate::queue::{Popped, Queue};
 use crate::reader::{POSTGRES_EPOCH, Pace, StreamReader};
 use crate::relation::{self, Shape};
 use crate::row::{Image, SourceRow, source_columns};
-use crate::snapshot::{Joined, Part, Publishing, Snapshots};
+use crate::snapshot::{Part, Publishing, Snapshots};
 use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
@@ -60,6 +60,7 @@ pub struct PostgresSource {
     config: Config,
     patterns: Patterns,
     running: Option<Running>,
+    copies: Copies,
 }
 
 impl PostgresSource {
@@ -67,7 +68,7 @@ impl PostgresSource {
     pub fn new(config: Config) -> Result<Self, SourceError> {
         config.validate()?;
         let patterns = Patterns::new(&config.tables)?;
-        Ok(Self { config, patterns, running: None })
+        Ok(Self { config, patterns, running: None, copies: Copies::default() })
     }
 
     fn running(&mut self) -> Result<&mut Running, SourceError> {
@@ -144,8 +145,7 @@ struct Running {
     /// Everything up to here was returned.
     position: Lsn,
     cut: Option<Cut>,
-    /// `None`: nothing is ever copied.
-    snapshots: Option<Snapshots>,
+    snapshots: Snapshots,
     publishing: Option<Publishing>,
     /// Key and text of the progress that is returned next.
     progress: (String, String),
@@ -157,6 +157,7 @@ impl Running {
         patterns: &Patterns,
         begun: Begun,
         progress: BTreeMap<String, String>,
+        copies: Copies,
     ) -> Result<(Self, Started), Error> {
         let Begun { control, transport, early, server, system, place, captured, tables } = begun;
         let from = place.restart();
@@ -171,16 +172,9 @@ impl Running {
             .name("postgres-reader".to_owned())
             .spawn(move || reader.run())
             .map_err(Error::network("starting a thread"))?;
-        let snapshots = match config.snapshot {
-            Snapshot::Never => None,
-            Snapshot::Initial => {
-                let mut snapshots = Snapshots::new(config, &queue, progress)?;
-                snapshots.add(captured)?;
-                Some(snapshots)
-            }
-        };
-        let joined = snapshots.as_ref().map_or_else(Joined::default, Snapshots::door);
-        let watch = Watch::begin(config.clone(), patterns.clone(), server.version, joined)?;
+        let mut snapshots = Snapshots::new(config, &queue, progress, copies);
+        snapshots.add(captured)?;
+        let watch = Watch::begin(config.clone(), patterns.clone(), server.version, snapshots.door())?;
         let nothing = Arc::new(Vec::new());
         let nobody = Arc::new(Table {
             name: TableName::new("", ""),
@@ -347,10 +341,8 @@ impl Running {
         }
         self.cut = None;
         self.position = self.position.max(end_lsn);
-        if flight.total > 0
-            && let Some(snapshots) = &mut self.snapshots
-        {
-            snapshots.passed(flight.xid);
+        if flight.total > 0 {
+            self.snapshots.passed(flight.xid);
         }
         Ok(Event::Commit)
     }
@@ -439,8 +431,8 @@ impl Running {
 
     /// Tells the snapshots who touched what.
     fn record(&mut self, relation: u32, kind: Kind, old: Option<Old>) {
-        if let (Some(snapshots), Some(flight)) = (&mut self.snapshots, &self.in_flight) {
-            snapshots.touch(relation, flight.xid, kind, old, &self.old, &self.new);
+        if let Some(flight) = &self.in_flight {
+            self.snapshots.touch(relation, flight.xid, kind, old, &self.old, &self.new);
         }
     }
 
@@ -612,7 +604,7 @@ impl Source for PostgresSource {
         self.running = None;
         let begun = start::begin(&self.config, &self.patterns, from)?;
         let progress = from.map(|from| from.progress.clone()).unwrap_or_default();
-        let (running, started) = Running::begin(&self.config, &self.patterns, begun, progress)?;
+        let (running, started) = Running::begin(&self.config, &self.patterns, begun, progress, self.copies.clone())?;
         self.running = Some(running);
         Ok(started)
     }
@@ -642,7 +634,12 @@ impl Source for PostgresSource {
             return Err(disorder(format!("{place} was confirmed, but only {} was read", running.position)).into());
         }
         running.queue.confirm(place.restart());
+        running.snapshots.durable();
         Ok(())
+    }
+
+    fn copies(&self) -> Copies {
+        self.copies.clone()
     }
 
     fn close(&mut self) -> Result<(), SourceError> {

@@ -37,6 +37,7 @@
 pub(crate) mod progress;
 mod publishing;
 mod tasks;
+mod throttle;
 pub(crate) mod touched;
 pub(crate) mod visibility;
 mod worker;

@@ -29,6 +29,20 @@ pub(crate) struct Progress {
     /// A table without a key: what its copy shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
+    /// A person asked for it, whatever the configuration says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) asked: bool,
+    /// Which rows that person asked for, as SQL behind `WHERE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) condition: Option<String>,
+    /// A person paused it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) paused: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The snapshot of a table that was copied whole. The stream's changes by transactions that it sees are in the copy.
@@ -81,6 +95,9 @@ mod tests {
             rows: 9,
             end: true,
             seen,
+            asked: true,
+            condition: Some("a > 'ä'".to_owned()),
+            paused: true,
         };
         for progress in [Progress { oid: 7, ..Progress::default() }, all] {
             assert_eq!(Progress::parse("t", &progress.text()).unwrap(), progress);

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use change::{Kind, SourceError, Table, TableName};
+use change::{Copies, Kind, SourceError, Table, TableName};
 
 use super::progress::{Progress, Seen, key_names};
 use super::publishing::{Publishing, key, texts};
+use super::throttle::Throttle;
 use super::touched::Touched;
 use super::visibility::{ParseVisibilityError, Visibility};
 use super::worker::{Answer, Order, Reach, Rows, Worker};
 use crate::catalog::Candidate;
-use crate::config::Config;
+use crate::config::{Config, Snapshot};
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::queue::Queue;
@@ -22,6 +23,10 @@ use crate::row::Image;
 use crate::sql;
 use crate::wire::pgoutput::Old;
 use crate::wire::tuple::Cell;
+
+mod outside;
+
+pub(crate) use outside::Outside;
 
 /// Chunks of one table that may be ordered and not yet published: one is published while the next is read.
 const AHEAD: usize = 2;
@@ -34,10 +39,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The tables that are being copied.
 pub(crate) struct Snapshots {
-    workers: usize,
+    config: Config,
     orders: Sender<Order>,
     answers: Receiver<(u64, Answer)>,
+    /// What the workers need, until the first order starts them.
+    idle: Option<Ends>,
     queue: Arc<Queue>,
+    throttle: Throttle,
+    outside: Outside,
     tasks: Vec<Task>,
     /// The tasks that are not done, by relation: looked at for every row of the stream.
     open: HashMap<u32, usize>,
@@ -54,6 +63,9 @@ pub(crate) struct Snapshots {
     /// Tables that were copied whole: the stream's changes that the copy shows already.
     shown: Vec<Shown>,
 }
+
+/// The workers' ends of the two channels.
+type Ends = (Receiver<Order>, Sender<(u64, Answer)>);
 
 /// What the copy of a table without a key shows, and the end of the log that it can show.
 struct Shown {
@@ -75,7 +87,11 @@ struct Task {
     chunks: VecDeque<Chunk>,
     /// After a failure: not before.
     pause: Option<Instant>,
+    /// Nobody wants it copied: the configuration says `never`, and no person has asked.
+    unwanted: bool,
     gone: bool,
+    /// When this process began to read, and how many rows there were then.
+    since: Option<(Instant, u64)>,
 }
 
 /// A chunk that was ordered.
@@ -109,12 +125,16 @@ impl Chunk {
 
 impl Task {
     fn is_done(&self) -> bool {
-        self.gone || (self.progress.is_done() && self.chunks.is_empty())
+        self.gone || self.unwanted || (self.progress.is_done() && self.chunks.is_empty())
     }
 
     /// Where to read on: behind what was ordered last, if that is known.
     fn next(&self) -> Option<Progress> {
-        if self.is_done() || self.chunks.len() >= AHEAD || self.pause.is_some_and(|until| Instant::now() < until) {
+        if self.is_done()
+            || self.progress.paused
+            || self.chunks.len() >= AHEAD
+            || self.pause.is_some_and(|until| Instant::now() < until)
+        {
             return None;
         }
         let mut next = self.progress.clone();
@@ -131,29 +151,17 @@ impl Task {
 }
 
 impl Snapshots {
-    pub(crate) fn new(config: &Config, queue: &Arc<Queue>, known: BTreeMap<String, String>) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config, queue: &Arc<Queue>, known: BTreeMap<String, String>, copies: Copies) -> Self {
         let (orders, received) = channel();
         let (sender, answers) = channel();
-        let received = Arc::new(Mutex::new(received));
-        for number in 0..config.snapshot_workers {
-            let worker = Worker {
-                config: config.clone(),
-                orders: Arc::clone(&received),
-                answers: sender.clone(),
-                queue: Arc::clone(queue),
-                control: None,
-            };
-            // Not joined: when nobody listens any more it ends with its query.
-            thread::Builder::new()
-                .name(format!("pg-snapshot-{number}"))
-                .spawn(move || worker.run())
-                .map_err(Error::network("starting a thread"))?;
-        }
-        Ok(Self {
-            workers: config.snapshot_workers,
+        Self {
+            config: config.clone(),
             orders,
             answers,
+            idle: Some((received, sender)),
             queue: Arc::clone(queue),
+            throttle: Throttle::new(config.snapshot_rate),
+            outside: Outside::new(copies),
             tasks: Vec::new(),
             open: HashMap::new(),
             known,
@@ -163,7 +171,28 @@ impl Snapshots {
             asked: Instant::now(),
             standing: None,
             shown: Vec::new(),
-        })
+        }
+    }
+
+    /// Starts the workers, if they do not run yet: most processes have nothing to copy.
+    fn start_workers(&mut self) -> Result<(), Error> {
+        let Some((received, answers)) = self.idle.take() else { return Ok(()) };
+        let orders = Arc::new(Mutex::new(received));
+        for number in 0..self.config.snapshot_workers {
+            let worker = Worker {
+                config: self.config.clone(),
+                orders: Arc::clone(&orders),
+                answers: answers.clone(),
+                queue: Arc::clone(&self.queue),
+                control: None,
+            };
+            // Not joined: when nobody listens any more it ends with its query.
+            thread::Builder::new()
+                .name(format!("pg-snapshot-{number}"))
+                .spawn(move || worker.run())
+                .map_err(Error::network("starting a thread"))?;
+        }
+        Ok(())
     }
 
     /// Where tables are put that have joined the stream.
@@ -174,34 +203,41 @@ impl Snapshots {
     /// Tables that are in the stream from now on: those that were not copied yet are.
     pub(crate) fn add(&mut self, tables: Vec<Candidate>) -> Result<(), Error> {
         for table in tables {
-            let same = |task: &Task| task.table.oid == table.oid && task.table.name == table.name;
-            if self.tasks.iter().any(|task| same(task) && !task.gone) {
+            let same = |task: &&mut Task| task.table.oid == table.oid && task.table.name == table.name && !task.gone;
+            if let Some(task) = self.tasks.iter_mut().find(same) {
+                task.table.estimate = table.estimate;
                 continue;
             }
             let key = sql::table(&table.name);
-            let progress = match self.known.get(&key) {
-                Some(text) => Progress::parse(&key, text)?,
-                None => Progress::default(),
-            };
-            let progress =
-                if progress.oid == table.oid { progress } else { Progress { oid: table.oid, ..Progress::default() } };
-            if !progress.is_done() {
-                tracing::info!(table = %table.name, rows = progress.rows, "snapshot begins");
-            } else if let Some(seen) = &progress.seen {
+            let known = self.known.get(&key).map(|text| Progress::parse(&key, text)).transpose()?;
+            let known = known.filter(|progress| progress.oid == table.oid);
+            let unwanted = self.config.snapshot == Snapshot::Never
+                && known.as_ref().is_none_or(|progress| !progress.asked && !progress.is_done());
+            let mut progress = known.unwrap_or_else(|| Progress { oid: table.oid, ..Progress::default() });
+            let at = self.tasks.len();
+            if unwanted && progress.rows > 0 {
+                // What the log says meanwhile is not kept for it: should it be wanted again, it begins anew.
+                progress = Progress { oid: table.oid, ..Progress::default() };
+                self.outside.note(at);
+            }
+            if let Some(seen) = progress.seen.as_ref().filter(|_| progress.is_done()) {
                 self.show(table.oid, seen)?;
             }
-            if !progress.is_done() {
-                self.open.insert(table.oid, self.tasks.len());
+            let (chunks, joined, pause, since) = (VecDeque::new(), None, None, None);
+            let task = Task { table, key, progress, joined, chunks, pause, unwanted, gone: false, since };
+            if !task.is_done() {
+                tracing::info!(table = %task.table.name, rows = task.progress.rows, "snapshot begins");
+                self.open.insert(task.table.oid, at);
             }
-            let (chunks, joined, pause) = (VecDeque::new(), None, None);
-            self.tasks.push(Task { table, key, progress, joined, chunks, pause, gone: false });
+            self.tasks.push(task);
+            self.tell(at);
         }
         Ok(())
     }
 
-    /// Whether anything is left to copy.
+    /// Whether there is something to read now: there are copies, and not all of them are paused.
     pub(crate) fn is_active(&self) -> bool {
-        !self.open.is_empty()
+        self.open.values().any(|&at| !self.tasks[at].progress.paused)
     }
 
     fn show(&mut self, relation: u32, seen: &Seen) -> Result<(), Error> {
@@ -285,10 +321,12 @@ impl Snapshots {
             self.passed = Vec::new();
             return Ok(None);
         }
+        self.start_workers()?;
         while let Ok((order, answer)) = self.answers.try_recv() {
             self.take(order, answer)?;
         }
         self.order();
+        self.tell_now_and_then();
         let ready = self.tasks.iter().position(|task| {
             let rows = task.chunks.front().and_then(|chunk| chunk.rows.as_ref());
             rows.is_some_and(|rows| rows.high <= at || matches!(rows.reach, Reach::Part { .. }))
@@ -314,10 +352,13 @@ impl Snapshots {
     /// Gives orders. A table counts as being read until its chunks are published: else, while the stream is behind, chunks
     /// of every table would pile up in memory.
     fn order(&mut self) {
+        if !self.throttle.allows(Instant::now()) {
+            return;
+        }
         let mut busy = self.tasks.iter().filter(|task| !task.chunks.is_empty()).count();
         for task in &mut self.tasks {
             let fresh = task.chunks.is_empty();
-            if fresh && busy >= self.workers {
+            if fresh && busy >= self.config.snapshot_workers {
                 continue;
             }
             let Some(mut progress) = task.next() else { continue };
@@ -343,6 +384,7 @@ impl Snapshots {
                 must_see: self.passed.clone(),
             };
             task.pause = None;
+            task.since.get_or_insert_with(|| (Instant::now(), task.progress.rows));
             task.chunks.push_back(Chunk::ordered(self.last_order));
             busy += usize::from(fresh);
             if self.orders.send(order).is_err() {
@@ -367,6 +409,7 @@ impl Snapshots {
             }
             Answer::Rows(rows) => {
                 self.forget(&rows.snapshot);
+                self.throttle.spend(rows.bytes.len(), Instant::now());
                 let task = &mut self.tasks[at];
                 task.joined = Some(rows.joined);
                 if task.chunks[place].has_key_of(&rows.table) {
@@ -384,26 +427,37 @@ impl Snapshots {
                 task.chunks.clear();
                 task.gone = true;
                 self.close(at);
+                self.tell(at);
             }
             Answer::Failed(error) => {
                 if self.standing == Some(order) {
                     self.standing = None;
                 }
-                let task = &mut self.tasks[at];
-                task.chunks.truncate(place);
-                task.pause = Some(Instant::now() + PAUSE);
-                let what = error.to_string();
-                match SourceError::from(error) {
-                    SourceError::Retry { .. } => {
-                        tracing::warn!(table = %task.table.name, "{what}; the snapshot goes on behind its last chunk");
-                    }
-                    SourceError::Stop { what, help } => {
-                        return Err(Error::stop(what, refused(&task.table.name, &help)));
-                    }
-                }
+                self.tasks[at].chunks.truncate(place);
+                self.failed(at, error)?;
             }
         }
         Ok(())
+    }
+
+    fn failed(&mut self, at: usize, error: Error) -> Result<(), Error> {
+        let task = &mut self.tasks[at];
+        task.pause = Some(Instant::now() + PAUSE);
+        let what = error.to_string();
+        match SourceError::from(error) {
+            SourceError::Retry { .. } => {
+                tracing::warn!(table = %task.table.name, "{what}; the snapshot goes on behind its last chunk");
+                Ok(())
+            }
+            // A wish is not worth the pipeline.
+            SourceError::Stop { help, .. } if task.progress.asked => {
+                let name = task.table.name.to_string();
+                self.pause(at);
+                tracing::error!(table = %name, %what, %help, "the snapshot of the table is paused; changes flow on");
+                Ok(())
+            }
+            SourceError::Stop { what, help } => Err(Error::stop(what, refused(&task.table.name, &help))),
+        }
     }
 
     /// What one snapshot sees, every later one sees.
@@ -447,6 +501,7 @@ impl Snapshots {
         if task.is_done() {
             self.close(chunk.task);
         }
+        self.tell(chunk.task);
         (key, text)
     }
 
@@ -491,9 +546,10 @@ mod tests {
     #[test]
     fn no_more_tables_are_read_than_there_are_workers() {
         // Nobody listens there: what the workers answer is never taken.
-        let config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
+        let mut config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
         let queue = Arc::new(Queue::new(1, Lsn(0)));
-        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new()).unwrap();
+        config.snapshot = Snapshot::Initial;
+        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new(), Copies::default());
         let table = |oid: u32| Candidate {
             oid,
             name: TableName::new("public", format!("t{oid}")),
@@ -503,6 +559,7 @@ mod tests {
             has_primary_key: true,
             has_identity_index: false,
             root: None,
+            estimate: None,
         };
         snapshots.add((1..=9).map(table).collect()).unwrap();
         for ahead in 1..=3 {

@@ -162,7 +162,8 @@ impl Worker {
             thread::sleep(nap);
             nap = (nap * 2).min(LONGEST_NAP);
         };
-        let source = Source::describe(control, &self.config, &order.table)?;
+        let mut source = Source::describe(control, &self.config, &order.table)?;
+        source.wanted = wanted(&self.config, order);
         let table = Arc::new(source.shape.clone());
         let answer = |collected: Collected, reach| {
             let Collected { bytes, starts } = collected;
@@ -181,6 +182,14 @@ impl Worker {
         control.query("ending a read", "COMMIT")?;
         Ok(answer(last.0, last.1))
     }
+}
+
+/// Which rows a person wants: by command, or by configuration.
+fn wanted(config: &Config, order: &Order) -> Option<String> {
+    let name = &order.table.name;
+    let configured =
+        || config.snapshot_where.get(&name.to_string()).or_else(|| config.snapshot_where.get(&sql::table(name)));
+    order.progress.condition.as_ref().or_else(configured).cloned()
 }
 
 /// Whether the stream stands still for this snapshot. Nobody there: no.
@@ -244,7 +253,7 @@ fn reachable(high: Lsn, segment: u64) -> Lsn {
 }
 
 /// What `FROM` and `LOCK TABLE` are followed by: children by inheritance are tables of their own, partitions are not.
-fn relation_sql(table: &Candidate) -> String {
+pub(crate) fn relation_sql(table: &Candidate) -> String {
     let only = if table.is_partitioned() { "" } else { "ONLY " };
     format!("{only}{}.{}", sql::identifier(&table.name.schema), sql::identifier(&table.name.table))
 }
@@ -284,7 +293,10 @@ struct Source {
     types: Vec<u32>,
     shape: Table,
     from: String,
+    /// The publication's row filter.
     filter: Option<String>,
+    /// What a person wants of it.
+    wanted: Option<String>,
 }
 
 impl Source {
@@ -301,7 +313,7 @@ impl Source {
         let types = columns
             .map(|(column, resolved)| resolved.as_ref().map_or(column.type_oid, |resolved| resolved.plain))
             .collect();
-        Ok(Self { relation, types, shape, from: relation_sql(table), filter: published.filter })
+        Ok(Self { relation, types, shape, from: relation_sql(table), filter: published.filter, wanted: None })
     }
 
     fn key_columns(&self) -> Vec<String> {
@@ -310,8 +322,8 @@ impl Source {
 
     fn select(&self, conditions: &[String]) -> String {
         let columns: Vec<String> = self.relation.columns.iter().map(|column| sql::identifier(&column.name)).collect();
-        let filter = self.filter.as_ref().map(|filter| format!("({filter})"));
-        let conditions: Vec<String> = conditions.iter().cloned().chain(filter).collect();
+        let filters = [&self.filter, &self.wanted].into_iter().flatten().map(|filter| sql::nested(filter));
+        let conditions: Vec<String> = conditions.iter().cloned().chain(filters).collect();
         let conditions =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
         format!("SELECT {} FROM {}{conditions}", columns.join(", "), self.from)

@@ -7,7 +7,8 @@ use change::{Change, Kind, Step};
 
 use super::{Event, Running};
 use crate::error::Error;
-use crate::snapshot::{Part, Publishing, Snapshots, Stage};
+use crate::snapshot::{Part, Publishing, Stage};
+use crate::start;
 use crate::wire::pgoutput::Old;
 use crate::wire::tuple::Cell;
 
@@ -15,32 +16,34 @@ impl Running {
     /// Between two transactions: whether a chunk is being published now.
     pub(super) fn begin_copying(&mut self) -> Result<bool, Error> {
         let between = self.in_flight.is_none() && self.cut.is_none() && self.waiting.is_none();
-        let Some(snapshots) = self.snapshots.as_mut().filter(|_| between && self.truncated.is_empty()) else {
+        if !between || !self.truncated.is_empty() {
             return Ok(false);
-        };
-        if self.publishing.is_none() {
-            self.publishing = snapshots.poll(self.position)?;
         }
-        Ok(self.publishing.is_some())
+        if self.publishing.is_none() {
+            self.snapshots.obey(|| start::open_control(&self.config));
+            if !self.snapshots.has_notes() {
+                self.publishing = self.snapshots.poll(self.position)?;
+            }
+        }
+        Ok(self.publishing.is_some() || self.snapshots.has_notes())
     }
 
     /// Whether the stream has to wait for a table that is copied whole.
     pub(super) fn stands_still(&self) -> bool {
-        self.in_flight.is_none() && self.snapshots.as_ref().is_some_and(Snapshots::is_standing)
+        self.in_flight.is_none() && self.snapshots.is_standing()
     }
 
     /// Whether the current transaction's change of a relation is in its copy already.
     pub(super) fn is_shown(&self, relation: u32) -> bool {
-        match (&self.snapshots, &self.in_flight) {
-            (Some(snapshots), Some(flight)) => snapshots.shows(relation, flight.xid),
-            _ => false,
-        }
+        self.in_flight.as_ref().is_some_and(|flight| self.snapshots.shows(relation, flight.xid))
     }
 
     /// The next event of the chunk that is being published.
     pub(super) fn copy(&mut self) -> Result<Event, Error> {
-        let (Some(chunk), Some(snapshots)) = (&mut self.publishing, &mut self.snapshots) else {
-            return Ok(Event::Nothing);
+        let Some(chunk) = &mut self.publishing else {
+            let Some(note) = self.snapshots.next_note() else { return Ok(Event::Nothing) };
+            self.progress = note;
+            return Ok(Event::Copied(Part::Progress));
         };
         let stage = chunk.stage;
         let (event, next) = match stage {
@@ -60,7 +63,7 @@ impl Running {
                 (Part::Row, Stage::Rows)
             }
             Stage::Rows => {
-                self.progress = snapshots.advance(chunk);
+                self.progress = self.snapshots.advance(chunk);
                 (Part::Progress, Stage::Commit)
             }
             Stage::Commit => (Part::Commit, Stage::Over),
@@ -81,13 +84,13 @@ impl Running {
     /// read it at its new place, and that is noted beside the checkpoint *before* the change is returned, so that no cut
     /// can part the two.
     pub(super) fn note_move(&mut self, relation: u32, kind: Kind, old: Option<Old>, base: usize) -> bool {
-        let (Some(snapshots), Some(known)) = (&mut self.snapshots, self.relations.get(&relation)) else { return false };
+        let Some(known) = self.relations.get(&relation) else { return false };
         if kind != Kind::Update || old != Some(Old::Key) || !self.new.cells.contains(&Cell::Unchanged) {
             return false;
         }
         self.old.place(base, &known.shape.table);
         self.new.place(base, &known.shape.table);
-        match snapshots.moved(relation, &self.old, &self.new) {
+        match self.snapshots.moved(relation, &self.old, &self.new) {
             Some(progress) => {
                 self.progress = progress;
                 true
@@ -107,7 +110,7 @@ impl Running {
             Part::Row => Step::Change(change_of(chunk, &self.source)),
             Part::Progress => return None,
             // While there is more to copy the engine may go on filling its batch.
-            Part::Commit => Step::Commit { more: self.snapshots.as_ref().is_some_and(|all| all.is_active()) },
+            Part::Commit => Step::Commit { more: self.snapshots.is_active() },
         })
     }
 }

@@ -1,0 +1,148 @@
+//! The copies of tables as seen from outside: how far they are, and what a person wishes of them.
+//!
+//! A source shows and obeys, whoever looks from outside (a status page, a command) reads and asks. Neither waits for the
+//! other: the source takes the wishes between two of its steps, and answers each one when it is durable.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::TableName;
+
+/// What a copy is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CopyState {
+    /// Other tables come first.
+    #[default]
+    Waiting,
+    Copying,
+    /// A person paused it.
+    Paused,
+    Complete,
+}
+
+impl CopyState {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Copying => "copying",
+            Self::Paused => "paused",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+/// One table's copy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableCopy {
+    pub state: CopyState,
+    /// Rows read so far.
+    pub rows: u64,
+    /// Rows that the table has, as the database estimates it. `None`: it does not know.
+    pub estimate: Option<u64>,
+    /// Since the copy was begun or went on.
+    pub rows_per_second: Option<f64>,
+}
+
+impl TableCopy {
+    /// How much is done, from 0 to 1. An estimate may be too low: then it stays below 1 until the end.
+    pub fn share(&self) -> Option<f64> {
+        match self.state {
+            CopyState::Complete => Some(1.0),
+            _ => Some((self.rows as f64 / self.estimate.filter(|&all| all > 0)? as f64).min(0.99)),
+        }
+    }
+
+    /// How long the rest takes, if all goes on as before. `None` when the estimate was too low.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let rate = self.rows_per_second.filter(|&rate| rate > 0.0 && self.state == CopyState::Copying)?;
+        Some(self.estimate?.checked_sub(self.rows)? as f64 / rate)
+    }
+}
+
+/// What a person wishes. Tables as `schema.table`, or quoted as SQL quotes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Copy a table again from its first row, as far as `condition` (SQL, as behind `WHERE`) holds.
+    Again { table: String, condition: Option<String> },
+    /// Stop reading; no table: all that are being copied.
+    Pause { table: Option<String> },
+    /// Go on behind the last chunk; no table: all that are paused.
+    Resume { table: Option<String> },
+}
+
+/// What came of a wish: done and durable, or why not.
+pub type Answer = Result<String, String>;
+
+/// A wish, and where its answer goes.
+#[derive(Debug)]
+pub struct Asked {
+    pub wish: Wish,
+    pub answer: Sender<Answer>,
+}
+
+/// Shared by a source and those who look. Cloning shares.
+#[derive(Clone, Debug, Default)]
+pub struct Copies(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    tables: BTreeMap<TableName, TableCopy>,
+    asked: Vec<Asked>,
+}
+
+impl Copies {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the source: this is where a table's copy is now.
+    pub fn show(&self, table: &TableName, copy: TableCopy) {
+        let mut inner = self.lock();
+        match inner.tables.get_mut(table) {
+            Some(known) => *known = copy,
+            None => drop(inner.tables.insert(table.clone(), copy)),
+        }
+    }
+
+    /// For the source: a table has no copy any more.
+    pub fn hide(&self, table: &TableName) {
+        self.lock().tables.remove(table);
+    }
+
+    /// For the source: the wishes since the last call.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.lock().asked)
+    }
+
+    /// All copies that the source knows of.
+    pub fn all(&self) -> BTreeMap<TableName, TableCopy> {
+        self.lock().tables.clone()
+    }
+
+    /// Asks the source. The answer comes when the wish is durable; none, when the source ended before.
+    pub fn ask(&self, wish: Wish) -> Receiver<Answer> {
+        let (answer, receiver) = channel();
+        self.lock().asked.push(Asked { wish, answer });
+        receiver
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_and_the_time_that_is_left() {
+        let copy =
+            |rows, estimate, rate| TableCopy { state: CopyState::Copying, rows, estimate, rows_per_second: rate };
+        let half = copy(50, Some(100), Some(10.0));
+        assert_eq!((half.share(), half.seconds_left()), (Some(0.5), Some(5.0)));
+        let beyond = copy(150, Some(100), Some(10.0));
+        assert_eq!((beyond.share(), beyond.seconds_left()), (Some(0.99), None));
+        let unknown = copy(150, None, Some(10.0));
+        assert_eq!((unknown.share(), unknown.seconds_left()), (None, None));
+        assert_eq!(copy(0, Some(0), None).share(), None);
+        assert_eq!(TableCopy { state: CopyState::Complete, ..unknown }.share(), Some(1.0));
+    }
+}

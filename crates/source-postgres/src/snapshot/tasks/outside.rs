@@ -1,0 +1,231 @@
+//! Between the copies and whoever looks at them from outside: their progress is shown, wishes are obeyed.
+//!
+//! A wish changes the progress of tables, and that change goes into the checkpoint like any other. Only when it is durable
+//! the wish is answered: then it holds, whatever is killed. A copy that was paused waits in the next process, too.
+//!
+//! While all copies are paused nobody takes snapshots, so nothing would ever shorten the list of passed transactions: it is
+//! not kept. Instead whoever goes on takes a new transaction id first, like a table that has just joined.
+
+use std::time::{Duration, Instant};
+
+use change::{Asked, Copies, CopyState, TableCopy, Wish};
+
+use super::{Progress, Snapshots, Task};
+use crate::catalog::Candidate;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::snapshot::worker::relation_sql;
+use crate::sql;
+
+/// How often the log tells how far copies are.
+const TELL: Duration = Duration::from_secs(10);
+
+/// What goes out, and what came in.
+pub(crate) struct Outside {
+    copies: Copies,
+    /// Tasks whose progress has to be written because of a wish.
+    notes: Vec<usize>,
+    /// Wishes that are obeyed, but not durable yet, with their answers.
+    promised: Vec<(Asked, String)>,
+    told: Instant,
+}
+
+impl Outside {
+    pub(super) fn new(copies: Copies) -> Self {
+        Self { copies, notes: Vec::new(), promised: Vec::new(), told: Instant::now() }
+    }
+
+    pub(super) fn note(&mut self, task: usize) {
+        if !self.notes.contains(&task) {
+            self.notes.push(task);
+        }
+    }
+}
+
+impl Task {
+    fn shown(&self) -> TableCopy {
+        let state = match self.progress {
+            Progress { paused: true, .. } => CopyState::Paused,
+            _ if self.is_done() => CopyState::Complete,
+            _ if self.chunks.is_empty() => CopyState::Waiting,
+            _ => CopyState::Copying,
+        };
+        let estimate = self.table.estimate.filter(|_| self.progress.condition.is_none());
+        let rate = |(since, rows): (Instant, u64)| {
+            let seconds = since.elapsed().as_secs_f64();
+            (seconds > 0.0).then(|| self.progress.rows.saturating_sub(rows) as f64 / seconds)
+        };
+        let going = matches!(state, CopyState::Copying | CopyState::Waiting);
+        let rows_per_second = self.since.filter(|_| going).and_then(rate);
+        TableCopy { state, rows: self.progress.rows, estimate, rows_per_second }
+    }
+}
+
+impl Snapshots {
+    /// Shows where a task is.
+    pub(super) fn tell(&self, at: usize) {
+        let task = &self.tasks[at];
+        if task.gone || task.unwanted {
+            self.outside.copies.hide(&task.table.name);
+        } else {
+            self.outside.copies.show(&task.table.name, task.shown());
+        }
+    }
+
+    /// Says how far copies are, for those who read the log.
+    pub(super) fn tell_now_and_then(&mut self) {
+        if self.outside.told.elapsed() < TELL {
+            return;
+        }
+        self.outside.told = Instant::now();
+        for task in self.tasks.iter().filter(|task| !task.chunks.is_empty()) {
+            let copy = task.shown();
+            let percent = copy.share().map(|share| (share * 100.0) as u64);
+            tracing::info!(
+                table = %task.table.name, rows = copy.rows, estimate = copy.estimate, percent,
+                rows_per_second = copy.rows_per_second.map(|rate| rate as u64),
+                seconds_left = copy.seconds_left().map(|seconds| seconds as u64),
+                "snapshot goes on"
+            );
+        }
+    }
+
+    /// Called between two transactions: obeys what persons wish. `control` is for looking at conditions.
+    pub(crate) fn obey(&mut self, control: impl FnMut() -> Result<Connection, Error>) {
+        let mut control = control;
+        for asked in self.outside.copies.take_asked() {
+            let verdict = match &asked.wish {
+                Wish::Again { table, condition } => self.again(table, condition.as_deref(), &mut control),
+                Wish::Pause { table } => self.pause_all(table.as_deref()),
+                Wish::Resume { table } => self.resume_all(table.as_deref()),
+            };
+            match verdict {
+                Ok(text) => self.outside.promised.push((asked, text)),
+                // Whoever asked may be gone.
+                Err(refusal) => drop(asked.answer.send(Err(refusal))),
+            }
+        }
+        if self.outside.notes.is_empty() {
+            self.durable();
+        }
+    }
+
+    /// Whether something has to be written because of a wish.
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.outside.notes.is_empty()
+    }
+
+    /// The next progress to be written because of a wish: its name, and its text.
+    pub(crate) fn next_note(&mut self) -> Option<(String, String)> {
+        let task = &self.tasks[self.outside.notes.pop()?];
+        Some((task.key.clone(), task.progress.text()))
+    }
+
+    /// All progress that was returned is durable.
+    pub(crate) fn durable(&mut self) {
+        if self.outside.notes.is_empty() {
+            for (asked, text) in self.outside.promised.drain(..) {
+                // Whoever asked may be gone.
+                drop(asked.answer.send(Ok(text)));
+            }
+        }
+    }
+
+    fn find(&self, table: &str) -> Result<usize, String> {
+        let named = |task: &Task| !task.gone && (task.key == table || task.table.name.to_string() == table);
+        self.tasks.iter().position(named).ok_or_else(|| {
+            format!("{table} is not captured; write it as schema.table, as in `headwater snapshot public.orders`")
+        })
+    }
+
+    fn again(
+        &mut self,
+        table: &str,
+        condition: Option<&str>,
+        control: &mut impl FnMut() -> Result<Connection, Error>,
+    ) -> Result<String, String> {
+        let at = self.find(table)?;
+        let candidate = &self.tasks[at].table;
+        if candidate.is_keyless() {
+            return Err(format!(
+                "{table} has no key: its rows would be in the topic twice, and nobody could tell which are which; give \
+                 it a primary key first"
+            ));
+        }
+        if let Some(condition) = condition {
+            let tried = control().and_then(|mut control| try_condition(&mut control, candidate, condition));
+            tried.map_err(|error| format!("the condition cannot be used: {error}"))?;
+        }
+        let about = candidate.estimate.filter(|_| condition.is_none());
+        let about = about.map_or_else(String::new, |rows| format!(", about {rows} rows"));
+        let relation = candidate.oid;
+        let task = &mut self.tasks[at];
+        let condition = condition.map(str::to_owned);
+        task.progress = Progress { oid: relation, asked: true, condition, ..Progress::default() };
+        task.unwanted = false;
+        tracing::info!(table = %task.table.name, condition = task.progress.condition, "snapshot begins, as asked");
+        self.open.insert(relation, at);
+        self.begin_anew(at);
+        Ok(format!("{table} is copied again{about}"))
+    }
+
+    /// What was ordered or passed before means nothing any more.
+    fn begin_anew(&mut self, at: usize) {
+        let task = &mut self.tasks[at];
+        task.chunks.clear();
+        (task.joined, task.pause, task.since) = (None, None, None);
+        self.outside.note(at);
+        self.tell(at);
+    }
+
+    /// The stream waits for a table without a key that is being copied: that is not paused, and the next process would
+    /// begin it anew.
+    fn may_pause(task: &Task) -> bool {
+        let stands = task.table.is_keyless() && !task.chunks.is_empty();
+        !(task.is_done() || task.progress.paused || stands)
+    }
+
+    pub(super) fn pause(&mut self, at: usize) {
+        self.tasks[at].progress.paused = true;
+        self.begin_anew(at);
+    }
+
+    fn pause_all(&mut self, table: Option<&str>) -> Result<String, String> {
+        let found = self.chosen(table, Self::may_pause)?;
+        for &at in &found {
+            self.pause(at);
+        }
+        Ok(self.list(&found, "paused", "nothing is being copied that could be paused"))
+    }
+
+    fn resume_all(&mut self, table: Option<&str>) -> Result<String, String> {
+        let found = self.chosen(table, |task| !task.is_done() && task.progress.paused)?;
+        for &at in &found {
+            self.tasks[at].progress.paused = false;
+            self.begin_anew(at);
+        }
+        Ok(self.list(&found, "copied on", "no copy is paused"))
+    }
+
+    fn chosen(&self, table: Option<&str>, fit: impl Fn(&Task) -> bool) -> Result<Vec<usize>, String> {
+        let all = match table {
+            Some(table) => {
+                let at = self.find(table)?;
+                at..at + 1
+            }
+            None => 0..self.tasks.len(),
+        };
+        Ok(all.filter(|&at| fit(&self.tasks[at])).collect())
+    }
+
+    fn list(&self, tasks: &[usize], what: &str, none: &str) -> String {
+        let names: Vec<String> = tasks.iter().map(|&at| self.tasks[at].table.name.to_string()).collect();
+        if names.is_empty() { none.to_owned() } else { format!("{what}: {}", names.join(", ")) }
+    }
+}
+
+/// Lets the server look at a condition, without reading a row.
+fn try_condition(control: &mut Connection, table: &Candidate, condition: &str) -> Result<(), Error> {
+    let sql = format!("SELECT FROM {} WHERE {} LIMIT 0", relation_sql(table), sql::nested(condition));
+    control.query("looking at the condition", &sql).map(drop)
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use headwater::admin::{Admin, Bound, KafkaStatus, SourceStatus, State, Status, TableStatus};
+use headwater::admin::{Admin, Bound, KafkaStatus, SnapshotStatus, SourceStatus, State, Status, TableStatus};
 use headwater::output;
 
 #[tokio::main]
@@ -15,9 +15,28 @@ async fn main() -> anyhow::Result<()> {
     };
     let bound = Bound::bind("127.0.0.1:9809".parse()?).await?;
     output::print(&format!("http://{}\n", bound.address()));
-    let admin = Admin { status: Arc::new(move || sample(state)), metrics: Arc::new(String::new), token: None };
+    let admin = Admin {
+        status: Arc::new(move || sample(state)),
+        metrics: Arc::new(String::new),
+        copies: change::Copies::default(),
+        token: None,
+    };
     bound.serve(admin, std::future::pending()).await?;
     Ok(())
+}
+
+fn copy(table: &str, state: &str, rows: u64, estimated_rows: Option<u64>) -> SnapshotStatus {
+    let rate = Some(81_400.0).filter(|_| state == "copying");
+    let left = |all: u64| (all - rows) as f64;
+    SnapshotStatus {
+        table: table.into(),
+        state: state.into(),
+        rows,
+        estimated_rows,
+        share: estimated_rows.map(|all| rows as f64 / all as f64),
+        rows_per_second: rate,
+        seconds_left: rate.zip(estimated_rows).map(|(rate, all)| left(all) / rate),
+    }
 }
 
 fn sample(state: State) -> Status {
@@ -69,6 +88,12 @@ fn sample(state: State) -> Status {
             table("public.order_items", 9_204_551, 120_881, 3_902, 0),
             table("public.orders", 2_301_447, 4_602_190, 1_208, 1),
             table("public.products", 1_204, 88_310, 0, 0),
+        ],
+        snapshots: vec![
+            copy("public.customers", "complete", 48_000, Some(48_000)),
+            copy("public.order_items", "copying", 3_811_204, Some(9_100_000)),
+            copy("public.orders", "paused", 801_447, Some(2_300_000)),
+            copy("public.products", "waiting", 0, None),
         ],
     }
 }

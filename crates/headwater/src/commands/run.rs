@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use change::Source;
 use pipeline::{Ended, Metrics, Monitor, Pipeline, Shutdown};
 use source_postgres::PostgresSource;
 
@@ -35,6 +36,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         instance: assemble::instance(),
     };
     let mut source = PostgresSource::new(assemble::source(config)).map_err(Failure::from)?;
+    let copies = source.copies();
     watch_signals(&runtime, &shutdown)?;
     let bound = runtime
         .block_on(Bound::bind(config.admin.listen))
@@ -42,8 +44,9 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let address = bound.address();
     let alive = Arc::new(AtomicBool::new(true));
     let admin = Admin {
-        status: status::source(config, &monitor, &alive),
-        metrics: status::metrics(&metrics),
+        status: status::source(config, &monitor, &copies, &alive),
+        metrics: status::metrics(&metrics, &copies),
+        copies,
         token: config.admin.token.as_ref().map(assemble::copy),
     };
     // It goes on while the engine drains, and ends with the process.

@@ -133,6 +133,20 @@ pub const KEYS: &[Key] = &[
         Absent::Value("2"),
         "How many tables are copied at the same time, each over a connection of its own.",
     ),
+    key(
+        "source.snapshot_rate",
+        Kind::Size { min: 1 << 10, max: 1 << 40 },
+        Absent::Nothing,
+        "How many bytes of rows all copies together read in a second, such as `20MiB`. Without it they read as fast as they \
+         can be published.",
+    ),
+    key(
+        "source.snapshot_where",
+        Kind::Map { secret: false },
+        Absent::Nothing,
+        "By table, which of its rows are copied, as SQL behind `WHERE`: \
+         `\"public.orders\" = \"placed > now() - interval '90 days'\"`. Changes of other rows are published all the same.",
+    ),
     key("source.slot", Kind::Text, Absent::Name, "The replication slot; it is made when it is missing."),
     key("source.publication", Kind::Text, Absent::Name, "The publication; it is made when it is missing."),
     key("source.sslrootcert", Kind::Text, Absent::Nothing, "File with the certificate authorities to trust, in PEM."),

@@ -29,6 +29,9 @@ pub struct Source {
     pub tables: Vec<String>,
     pub snapshot: Snapshot,
     pub snapshot_workers: usize,
+    /// Bytes per second.
+    pub snapshot_rate: Option<u64>,
+    pub snapshot_where: BTreeMap<String, String>,
     pub slot: String,
     pub publication: String,
     pub sslrootcert: Option<PathBuf>,
@@ -134,6 +137,8 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         _ => Snapshot::Initial,
     });
     let snapshot_workers = take.integer("source.snapshot_workers").and_then(|workers| usize::try_from(workers).ok());
+    let snapshot_rate = take.size("source.snapshot_rate");
+    let snapshot_where = take.map("source.snapshot_where");
     let slot = take.checked("source.slot", check_name);
     let publication = take.checked("source.publication", check_identifier);
     let [sslrootcert, sslcert, sslkey] =
@@ -151,6 +156,8 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         tables: tables?,
         snapshot: snapshot?,
         snapshot_workers: snapshot_workers?,
+        snapshot_rate,
+        snapshot_where: snapshot_where.into_iter().map(|(table, text)| (table, text.expose().to_owned())).collect(),
         slot: slot?,
         publication: publication?,
         sslrootcert,

@@ -322,11 +322,17 @@ impl Source {
 
     fn select(&self, conditions: &[String]) -> String {
         let columns: Vec<String> = self.relation.columns.iter().map(|column| sql::identifier(&column.name)).collect();
-        let filters = [&self.filter, &self.wanted].into_iter().flatten().map(|filter| sql::nested(filter));
-        let conditions: Vec<String> = conditions.iter().cloned().chain(filters).collect();
+        let filter = self.filter.as_ref().map(|filter| sql::nested(filter));
+        let conditions: Vec<String> = conditions.iter().cloned().chain(filter).collect();
+        // In a query of its own, so that whatever a person wrote cannot loosen the conditions above.
+        let columns = columns.join(", ");
+        let from = match &self.wanted {
+            Some(wanted) => format!("(SELECT {columns} FROM {} WHERE {}) AS wanted", self.from, sql::nested(wanted)),
+            None => self.from.clone(),
+        };
         let conditions =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        format!("SELECT {} FROM {}{conditions}", columns.join(", "), self.from)
+        format!("SELECT {columns} FROM {from}{conditions}")
     }
 
     /// All rows, in parts; `hand_over` takes all but the last, and says whether somebody wants more.

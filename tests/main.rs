@@ -18,6 +18,7 @@ mod faults_registry;
 mod fencing;
 mod idle;
 mod large;
+mod messages;
 mod ordering;
 mod resume;
 mod rights;

@@ -58,7 +58,7 @@ fn sample(state: State) -> Status {
         updates,
         deletes,
         truncates,
-        reads: 0,
+        ..TableStatus::default()
     };
     Status {
         name: "shop".into(),

@@ -41,6 +41,7 @@ fn describe(name: &str, progress: Progress, kafka: KafkaStatus, alive: bool) -> 
         deletes: table.deletes,
         truncates: table.truncates,
         reads: table.reads,
+        messages: table.messages,
     });
     Status {
         name: name.to_owned(),

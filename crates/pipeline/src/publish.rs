@@ -182,6 +182,7 @@ impl Publisher {
             Kind::Delete => outlet.counts.deletes += 1,
             Kind::Truncate => outlet.counts.truncates += 1,
             Kind::Read => outlet.counts.reads += 1,
+            Kind::Message => outlet.counts.messages += 1,
         }
         // A record that may be too large leaves while it is known which row it is.
         if added > LARGE.min(producer.certain_size()) {

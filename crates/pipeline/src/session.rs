@@ -302,6 +302,7 @@ impl<'p> Session<'p> {
                 ("d", counts.deletes),
                 ("t", counts.truncates),
                 ("r", counts.reads),
+                ("m", counts.messages),
             ] {
                 if count > 0 {
                     metrics.rows.get_or_create(&RowLabels { table: table.clone(), op }).inc_by(count);
@@ -320,6 +321,7 @@ impl<'p> Session<'p> {
                 total.deletes += counts.deletes;
                 total.truncates += counts.truncates;
                 total.reads += counts.reads;
+                total.messages += counts.messages;
                 total.topic = counts.topic;
             }
         });

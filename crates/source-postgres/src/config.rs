@@ -46,6 +46,9 @@ pub struct Config {
     /// How many tables are copied at the same time, each with a connection of its own.
     #[serde(default = "default_snapshot_workers")]
     pub snapshot_workers: usize,
+    /// Which logical messages are published, by prefix, with `*` for any text.
+    #[serde(default)]
+    pub messages: Vec<String>,
     /// How many bytes of rows all copies together read in a second; `None`: as many as they can.
     #[serde(default)]
     pub snapshot_rate: Option<u64>,
@@ -152,6 +155,7 @@ impl Config {
             queue_bytes: DEFAULT_QUEUE_BYTES,
             snapshot: Snapshot::default(),
             snapshot_workers: DEFAULT_SNAPSHOT_WORKERS,
+            messages: Vec::new(),
             snapshot_rate: None,
             snapshot_where: BTreeMap::new(),
         }
@@ -274,6 +278,20 @@ impl Patterns {
 impl Pattern {
     fn matches(&self, name: &TableName) -> bool {
         glob(&self.schema, &name.schema) && glob(&self.table, &name.table)
+    }
+}
+
+/// One pattern by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Glob(String);
+
+impl Glob {
+    pub(crate) fn new(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        glob(&self.0, text)
     }
 }
 

@@ -52,6 +52,9 @@ use crate::wire::tuple::Cell;
 use crate::{resolve, sql};
 
 mod copying;
+mod messages;
+
+use messages::Messages;
 
 const DOING: &str = "decoding the stream";
 
@@ -117,6 +120,7 @@ enum Event {
     Begin,
     Table(u32),
     Row(u32, Kind, Option<Old>),
+    Message,
     Commit,
     Copied(Part),
 }
@@ -147,6 +151,9 @@ struct Running {
     cut: Option<Cut>,
     snapshots: Snapshots,
     publishing: Option<Publishing>,
+    messages: Messages,
+    /// When the server sent what is being decoded, microseconds since 2000 by its clock.
+    sent: i64,
     /// Key and text of the progress that is returned next.
     progress: (String, String),
 }
@@ -188,7 +195,7 @@ impl Running {
             server_identity: system.identity(),
             columns: source_columns(),
         };
-        let running = Self {
+        let mut running = Self {
             queue,
             reader: Some(reader),
             _watch: watch,
@@ -211,8 +218,12 @@ impl Running {
             cut: if let Place::Inside(cut) = place { Some(cut) } else { None },
             snapshots,
             publishing: None,
+            messages: Messages::new(&config.messages),
+            sent: 0,
             progress: Default::default(),
         };
+        running.expect_messages();
+        let tables = tables.into_iter().chain(running.messages.table().cloned()).collect();
         Ok((running, Started { info, position: Position::new(place.to_string()), tables }))
     }
 
@@ -261,7 +272,8 @@ impl Running {
                 Ok(Event::Moved)
             }
             Copied::KeepAlive { .. } => Ok(Event::Nothing),
-            Copied::Wal { start, payload, .. } => {
+            Copied::Wal { start, sent, payload, .. } => {
+                self.sent = sent;
                 let message = pgoutput::read(payload, &mut self.old.cells, &mut self.new.cells)
                     .map_err(|error| Error::wire(format!("{DOING} at {start}"))(error))?;
                 self.apply(message, start, base)
@@ -293,7 +305,11 @@ impl Running {
                 self.learn(&relation)?;
                 Ok(Event::Nothing)
             }
-            Message::Type | Message::Logical { .. } => Ok(Event::Nothing),
+            Message::Logical { transactional, lsn, prefix, content } => {
+                self.hear(transactional, lsn, prefix, content)?;
+                Ok(Event::Nothing)
+            }
+            Message::Type => Ok(Event::Nothing),
         }
     }
 
@@ -511,6 +527,12 @@ impl Running {
                     event => return Ok(Some(event)),
                 }
             }
+            if let Some(event) = self.say()? {
+                match event {
+                    Event::Nothing => {}
+                    event => return Ok(Some(event)),
+                }
+            }
             while let Some(relation) = self.truncated.pop() {
                 if self.announce(relation) {
                     self.truncated.push(relation);
@@ -552,6 +574,7 @@ impl Running {
             Event::Copied(part) => self.copied_step(*part),
             Event::Begin => self.in_flight.as_ref().map(|flight| Step::Begin(&flight.transaction)),
             Event::Table(oid) => self.relations.get(oid).map(|known| Step::Table(&known.shape.table)),
+            Event::Message => self.message_step(),
             Event::Row(oid, kind, old) => {
                 let known = self.relations.get(oid)?;
                 let flight = self.in_flight.as_ref()?;

@@ -117,7 +117,7 @@ fn snapshots(copies: &[SnapshotStatus]) -> String {
     );
     for copy in open {
         // A bar without a value moves, as if something went on.
-        let share = copy.share.or((copy.state != "copying").then_some(0.0));
+        let share = copy.share.or_else(|| (copy.state != "copying").then_some(0.0));
         let share = share.map_or_else(String::new, |share| format!(" value=\"{share:.3}\""));
         let of = copy.estimated_rows.map_or_else(String::new, |rows| format!(" of about {}", group(rows)));
         let rate = copy.rows_per_second.filter(|&rate| rate >= 1.0 && copy.state == "copying");

@@ -87,6 +87,8 @@ pub struct TableStatus {
     pub truncates: u64,
     /// Rows copied by a snapshot.
     pub reads: u64,
+    /// Logical messages.
+    pub messages: u64,
 }
 
 /// The copy of one table.

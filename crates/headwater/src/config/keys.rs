@@ -147,6 +147,13 @@ pub const KEYS: &[Key] = &[
         "By table, which of its rows are copied, as SQL behind `WHERE`: \
          `\"public.orders\" = \"placed > now() - interval '90 days'\"`. Changes of other rows are published all the same.",
     ),
+    key(
+        "source.messages",
+        Kind::List,
+        Absent::Nothing,
+        "Which logical messages (`pg_logical_emit_message`) are published, by prefix; `*` stands for any text. They go to the \
+         topic `<prefix>.pg_logical.message`.",
+    ),
     key("source.slot", Kind::Text, Absent::Name, "The replication slot; it is made when it is missing."),
     key("source.publication", Kind::Text, Absent::Name, "The publication; it is made when it is missing."),
     key("source.sslrootcert", Kind::Text, Absent::Nothing, "File with the certificate authorities to trust, in PEM."),

@@ -28,6 +28,7 @@ pub struct Source {
     pub password: Option<SecretString>,
     pub tables: Vec<String>,
     pub snapshot: Snapshot,
+    pub messages: Vec<String>,
     pub snapshot_workers: usize,
     /// Bytes per second.
     pub snapshot_rate: Option<u64>,
@@ -137,6 +138,7 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         _ => Snapshot::Initial,
     });
     let snapshot_workers = take.integer("source.snapshot_workers").and_then(|workers| usize::try_from(workers).ok());
+    let messages = take.list("source.messages");
     let snapshot_rate = take.size("source.snapshot_rate");
     let snapshot_where = take.map("source.snapshot_where");
     let slot = take.checked("source.slot", check_name);
@@ -155,6 +157,7 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         password,
         tables: tables?,
         snapshot: snapshot?,
+        messages,
         snapshot_workers: snapshot_workers?,
         snapshot_rate,
         snapshot_where: snapshot_where.into_iter().map(|(table, text)| (table, text.expose().to_owned())).collect(),
@@ -320,6 +323,13 @@ impl Take<'_> {
         match self.settings.take(path).map(|setting| setting.value) {
             Some(Value::Map(entries)) => entries,
             _ => BTreeMap::new(),
+        }
+    }
+
+    fn list(&mut self, path: &'static str) -> Vec<String> {
+        match self.settings.take(path).map(|setting| setting.value) {
+            Some(Value::List(texts)) => texts.iter().map(|text| text.expose().to_owned()).collect(),
+            _ => Vec::new(),
         }
     }
 

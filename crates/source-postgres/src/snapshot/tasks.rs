@@ -30,8 +30,10 @@ pub(crate) use outside::Outside;
 
 /// Chunks of one table that may be ordered and not yet published: one is published while the next is read.
 const AHEAD: usize = 2;
-/// Memory for the keys recorded during one chunk. More, and the chunk is given up and read again.
+/// Memory for the keys recorded during one chunk. More, and the chunk is given up and a smaller one is read.
 const TOUCHED_BYTES: usize = 8 << 20;
+/// A chunk is made smaller so many times at most: to a 64th.
+const MOST_HALVINGS: u32 = 6;
 /// How often the server is asked where it is, while a chunk waits for the stream.
 const ASK: Duration = Duration::from_millis(50);
 /// Pause after a failure.
@@ -87,6 +89,8 @@ struct Task {
     chunks: VecDeque<Chunk>,
     /// After a failure: not before.
     pause: Option<Instant>,
+    /// How often the next chunk is halved: while one of full size is read, too much is written.
+    halvings: u32,
     /// Nobody wants it copied: the configuration says `never`, and no person has asked.
     unwanted: bool,
     gone: bool,
@@ -224,7 +228,8 @@ impl Snapshots {
                 self.show(table.oid, seen)?;
             }
             let (chunks, joined, pause, since) = (VecDeque::new(), None, None, None);
-            let task = Task { table, key, progress, joined, chunks, pause, unwanted, gone: false, since };
+            let (halvings, gone) = (0, false);
+            let task = Task { table, key, progress, joined, chunks, pause, halvings, unwanted, gone, since };
             if !task.is_done() {
                 tracing::info!(table = %task.table.name, rows = task.progress.rows, "snapshot begins");
                 self.open.insert(task.table.oid, at);
@@ -284,6 +289,10 @@ impl Snapshots {
         let old_key = before.and_then(|_| key(&[old]));
         let new_key = if matches!(kind, Kind::Insert | Kind::Update) { key(&[new, old]) } else { None };
         for chunk in &mut task.chunks {
+            // What the rows show already can never drop one of them: while the stream is far behind, that is nearly all.
+            if chunk.rows.as_ref().is_some_and(|rows| rows.snapshot.sees(xid)) {
+                continue;
+            }
             if kind == Kind::Truncate {
                 chunk.touched.empty(xid);
             }
@@ -293,7 +302,11 @@ impl Snapshots {
             }
         }
         if task.chunks.iter().any(|chunk| chunk.touched.bytes() > TOUCHED_BYTES) {
-            tracing::info!(table = %task.table.name, "too much was written during a chunk of the snapshot; reading it again");
+            task.halvings = (task.halvings + 1).min(MOST_HALVINGS);
+            tracing::info!(
+                table = %task.table.name, parts = 1 << task.halvings,
+                "too much was written during a chunk of the snapshot; reading a smaller one"
+            );
             task.chunks.clear();
         }
     }
@@ -382,6 +395,7 @@ impl Snapshots {
                 progress,
                 joined: task.joined,
                 must_see: self.passed.clone(),
+                halvings: task.halvings,
             };
             task.pause = None;
             task.since.get_or_insert_with(|| (Instant::now(), task.progress.rows));
@@ -413,6 +427,7 @@ impl Snapshots {
                 let task = &mut self.tasks[at];
                 task.joined = Some(rows.joined);
                 if task.chunks[place].has_key_of(&rows.table) {
+                    task.chunks[place].touched.forget(&rows.snapshot);
                     task.chunks[place].rows = Some(*rows);
                 } else {
                     task.chunks.clear();
@@ -473,6 +488,7 @@ impl Snapshots {
             self.shown.push(Shown { relation, snapshot, high: chunk.rows.high });
         }
         let task = &mut self.tasks[chunk.task];
+        task.halvings = task.halvings.saturating_sub(1);
         let progress = &mut task.progress;
         match chunk.reach() {
             Reach::Next { after, end } => {
@@ -523,7 +539,7 @@ fn refused(table: &TableName, help: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use change::Identity;
+    use change::{Column, ColumnType, Identity};
 
     use super::*;
 
@@ -542,15 +558,8 @@ mod tests {
         }
     }
 
-    /// Chunks that wait for the stream are memory: they hold back the tables behind them.
-    #[test]
-    fn no_more_tables_are_read_than_there_are_workers() {
-        // Nobody listens there: what the workers answer is never taken.
-        let mut config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
-        let queue = Arc::new(Queue::new(1, Lsn(0)));
-        config.snapshot = Snapshot::Initial;
-        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new(), Copies::default());
-        let table = |oid: u32| Candidate {
+    fn candidate(oid: u32) -> Candidate {
+        Candidate {
             oid,
             name: TableName::new("public", format!("t{oid}")),
             kind: 'r',
@@ -560,8 +569,23 @@ mod tests {
             has_identity_index: false,
             root: None,
             estimate: None,
-        };
-        snapshots.add((1..=9).map(table).collect()).unwrap();
+        }
+    }
+
+    /// Nobody listens there: what the workers would answer is up to the test.
+    fn snapshots(tables: u32) -> Snapshots {
+        let mut config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
+        let queue = Arc::new(Queue::new(1, Lsn(0)));
+        config.snapshot = Snapshot::Initial;
+        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new(), Copies::default());
+        snapshots.add((1..=tables).map(candidate).collect()).unwrap();
+        snapshots
+    }
+
+    /// Chunks that wait for the stream are memory: they hold back the tables behind them.
+    #[test]
+    fn no_more_tables_are_read_than_there_are_workers() {
+        let mut snapshots = snapshots(9);
         for ahead in 1..=3 {
             snapshots.order();
             let chunks: Vec<usize> = snapshots.tasks.iter().map(|task| task.chunks.len()).collect();
@@ -573,6 +597,53 @@ mod tests {
                     chunk.rows = Some(rows);
                 }
             }
+        }
+    }
+
+    /// One transaction writes so many different rows that not all their keys can be kept.
+    fn write_much(snapshots: &mut Snapshots, xid: u32) {
+        let column = Column {
+            name: "k".to_owned(),
+            kind: ColumnType::Text,
+            sql_type: "text".to_owned(),
+            labels: Vec::new(),
+            nullable: None,
+        };
+        let name = TableName::new("public", "t1");
+        let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });
+        let length = 1 << 20;
+        for number in 0..=TOUCHED_BYTES / length {
+            let bytes = Arc::new(vec![number as u8; length]);
+            let mut new = Image::new(Arc::clone(&bytes), Arc::clone(&table));
+            new.cells = vec![Cell::Text { start: 0, length }];
+            let old = Image::new(bytes, Arc::clone(&table));
+            snapshots.touch(1, xid, Kind::Insert, None, &old, &new);
+        }
+    }
+
+    #[test]
+    fn too_much_written_makes_the_next_chunk_smaller_and_peace_makes_it_grow_again() {
+        let mut snapshots = snapshots(1);
+        let orders = snapshots.idle.take().unwrap().0;
+        let mut halvings = Vec::new();
+        for _ in 0..9 {
+            snapshots.order();
+            write_much(&mut snapshots, 7);
+            assert!(snapshots.tasks[0].chunks.is_empty());
+            halvings.push(orders.try_recv().unwrap().halvings);
+        }
+        assert_eq!(halvings, [0, 1, 2, 3, 4, 5, 6, 6, 6]);
+        // What the rows show costs nothing, however much it is.
+        snapshots.order();
+        let mut rows = read(&snapshots.tasks[0].table);
+        rows.snapshot = "8:8:".parse().unwrap();
+        snapshots.tasks[0].chunks[0].rows = Some(rows);
+        write_much(&mut snapshots, 7);
+        assert_eq!(snapshots.tasks[0].chunks.len(), 1);
+        for expected in [5, 4, 3, 2, 1, 0, 0] {
+            let rows = read(&snapshots.tasks[0].table);
+            snapshots.advance(&mut Publishing::new(0, rows, Touched::default()));
+            assert_eq!(snapshots.tasks[0].halvings, expected);
         }
     }
 }

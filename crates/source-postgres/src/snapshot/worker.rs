@@ -51,6 +51,8 @@ pub(crate) struct Order {
     pub(crate) joined: Option<u64>,
     /// Transactions that the snapshot has to see.
     pub(crate) must_see: Vec<u32>,
+    /// The chunk's limits are halved so often.
+    pub(crate) halvings: u32,
 }
 
 /// A question to whoever gave the order, who may have lost interest.
@@ -164,6 +166,7 @@ impl Worker {
         };
         let mut source = Source::describe(control, &self.config, &order.table)?;
         source.wanted = wanted(&self.config, order);
+        source.limits = Limits::halved(order.halvings);
         let table = Arc::new(source.shape.clone());
         let answer = |collected: Collected, reach| {
             let Collected { bytes, starts } = collected;
@@ -297,6 +300,20 @@ struct Source {
     filter: Option<String>,
     /// What a person wants of it.
     wanted: Option<String>,
+    limits: Limits,
+}
+
+/// Where a chunk ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    bytes: usize,
+    time: Duration,
+}
+
+impl Limits {
+    fn halved(times: u32) -> Self {
+        Self { bytes: CHUNK_BYTES >> times, time: CHUNK_TIME / (1 << times) }
+    }
 }
 
 impl Source {
@@ -313,7 +330,15 @@ impl Source {
         let types = columns
             .map(|(column, resolved)| resolved.as_ref().map_or(column.type_oid, |resolved| resolved.plain))
             .collect();
-        Ok(Self { relation, types, shape, from: relation_sql(table), filter: published.filter, wanted: None })
+        Ok(Self {
+            relation,
+            types,
+            shape,
+            from: relation_sql(table),
+            filter: published.filter,
+            wanted: None,
+            limits: Limits::halved(0),
+        })
     }
 
     fn key_columns(&self) -> Vec<String> {
@@ -384,11 +409,12 @@ impl Source {
             if rows.starts.len() - before < fetch {
                 return Ok(true);
             }
-            if rows.bytes.len() >= CHUNK_BYTES || begin.elapsed() >= CHUNK_TIME {
+            let Limits { bytes, time } = self.limits;
+            if rows.bytes.len() >= bytes || begin.elapsed() >= time {
                 return Ok(false);
             }
             let average = rows.bytes.len() / rows.starts.len() + 1;
-            fetch = ((CHUNK_BYTES - rows.bytes.len()) / average + 1).min(4 * fetch);
+            fetch = ((bytes - rows.bytes.len()) / average + 1).min(4 * fetch);
         }
     }
 

@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use change::{Copies, Kind, SourceError, Table, TableName};
 
-use super::progress::{Progress, Seen, key_names};
+use super::progress::{Progress, Seen, key_columns};
 use super::publishing::{Publishing, key, texts};
 use super::throttle::Throttle;
 use super::touched::Touched;
 use super::visibility::{ParseVisibilityError, Visibility};
 use super::worker::{Answer, Order, Reach, Rows, Worker};
 use crate::catalog::Candidate;
-use crate::config::{Config, Snapshot};
+use crate::config::Config;
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::queue::Queue;
@@ -24,8 +24,10 @@ use crate::sql;
 use crate::wire::pgoutput::Old;
 use crate::wire::tuple::Cell;
 
+mod members;
 mod outside;
 
+pub(crate) use members::Joined;
 pub(crate) use outside::Outside;
 
 /// Chunks of one table that may be ordered and not yet published: one is published while the next is read.
@@ -52,10 +54,14 @@ pub(crate) struct Snapshots {
     tasks: Vec<Task>,
     /// The tasks that are not done, by relation: looked at for every row of the stream.
     open: HashMap<u32, usize>,
-    /// Progress of earlier sessions, by [`Task::key`].
+    /// Progress that has no task yet, by [`Task::key`]: of earlier sessions.
     known: BTreeMap<String, String>,
-    /// Tables that have joined the stream since, from the thread that looks for them.
+    /// By relation: its name there.
+    names: HashMap<u32, String>,
+    /// What the thread that looks at the catalogue has found.
     joined: Joined,
+    /// The publication leaves out changes for the time being: then nothing is read.
+    narrow: bool,
     /// Transactions passed since there is something to copy, without those that every new snapshot sees.
     passed: Vec<u32>,
     last_order: u64,
@@ -75,9 +81,6 @@ struct Shown {
     snapshot: Visibility,
     high: Lsn,
 }
-
-/// Tables on their way from the thread that finds them.
-pub(crate) type Joined = Arc<Mutex<Vec<Candidate>>>;
 
 /// One table.
 struct Task {
@@ -118,7 +121,7 @@ impl Chunk {
     fn has_key_of(&mut self, table: &Arc<Table>) -> bool {
         match &self.keyed {
             Some(known) if Arc::ptr_eq(known, table) => true,
-            Some(known) if key_names(known) != key_names(table) => false,
+            Some(known) if !key_columns(known).eq(key_columns(table)) => false,
             _ => {
                 self.keyed = Some(Arc::clone(table));
                 true
@@ -148,7 +151,7 @@ impl Task {
                 Reach::Next { after, end: false } => next.after.clone_from(after),
                 _ => return None,
             }
-            next.by = last.rows.as_ref().map(|rows| key_names(&rows.table)).unwrap_or_default();
+            next.by = last.rows.as_ref().map(|rows| rows.by.clone()).unwrap_or_default();
         }
         Some(next)
     }
@@ -158,7 +161,9 @@ impl Snapshots {
     pub(crate) fn new(config: &Config, queue: &Arc<Queue>, known: BTreeMap<String, String>, copies: Copies) -> Self {
         let (orders, received) = channel();
         let (sender, answers) = channel();
+        let named = |(key, text): (&String, &String)| Some((Progress::parse(key, text).ok()?.oid, key.clone()));
         Self {
+            names: known.iter().filter_map(named).collect(),
             config: config.clone(),
             orders,
             answers,
@@ -170,6 +175,7 @@ impl Snapshots {
             open: HashMap::new(),
             known,
             joined: Joined::default(),
+            narrow: false,
             passed: Vec::new(),
             last_order: 0,
             asked: Instant::now(),
@@ -202,42 +208,6 @@ impl Snapshots {
     /// Where tables are put that have joined the stream.
     pub(crate) fn door(&self) -> Joined {
         Arc::clone(&self.joined)
-    }
-
-    /// Tables that are in the stream from now on: those that were not copied yet are.
-    pub(crate) fn add(&mut self, tables: Vec<Candidate>) -> Result<(), Error> {
-        for table in tables {
-            let same = |task: &&mut Task| task.table.oid == table.oid && task.table.name == table.name && !task.gone;
-            if let Some(task) = self.tasks.iter_mut().find(same) {
-                task.table.estimate = table.estimate;
-                continue;
-            }
-            let key = sql::table(&table.name);
-            let known = self.known.get(&key).map(|text| Progress::parse(&key, text)).transpose()?;
-            let known = known.filter(|progress| progress.oid == table.oid);
-            let unwanted = self.config.snapshot == Snapshot::Never
-                && known.as_ref().is_none_or(|progress| !progress.asked && !progress.is_done());
-            let mut progress = known.unwrap_or_else(|| Progress { oid: table.oid, ..Progress::default() });
-            let at = self.tasks.len();
-            if unwanted && progress.rows > 0 {
-                // What the log says meanwhile is not kept for it: should it be wanted again, it begins anew.
-                progress = Progress { oid: table.oid, ..Progress::default() };
-                self.outside.note(at);
-            }
-            if let Some(seen) = progress.seen.as_ref().filter(|_| progress.is_done()) {
-                self.show(table.oid, seen)?;
-            }
-            let (chunks, joined, pause, since) = (VecDeque::new(), None, None, None);
-            let (halvings, gone) = (0, false);
-            let task = Task { table, key, progress, joined, chunks, pause, halvings, unwanted, gone, since };
-            if !task.is_done() {
-                tracing::info!(table = %task.table.name, rows = task.progress.rows, "snapshot begins");
-                self.open.insert(task.table.oid, at);
-            }
-            self.tasks.push(task);
-            self.tell(at);
-        }
-        Ok(())
     }
 
     /// Whether there is something to read now: there are copies, and not all of them are paused.
@@ -327,8 +297,7 @@ impl Snapshots {
 
     /// Called between two transactions: takes answers, gives orders, and returns a chunk that may be published at `at`.
     pub(crate) fn poll(&mut self, at: Lsn) -> Result<Option<Publishing>, Error> {
-        let joined = std::mem::take(&mut *self.joined.lock().unwrap_or_else(PoisonError::into_inner));
-        self.add(joined)?;
+        self.look_at_the_door()?;
         self.shown.retain(|shown| shown.high > at);
         if !self.is_active() {
             self.passed = Vec::new();
@@ -365,7 +334,7 @@ impl Snapshots {
     /// Gives orders. A table counts as being read until its chunks are published: else, while the stream is behind, chunks
     /// of every table would pile up in memory.
     fn order(&mut self) {
-        if !self.throttle.allows(Instant::now()) {
+        if self.narrow || !self.throttle.allows(Instant::now()) {
             return;
         }
         let mut busy = self.tasks.iter().filter(|task| !task.chunks.is_empty()).count();
@@ -439,10 +408,7 @@ impl Snapshots {
                 }
                 let task = &mut self.tasks[at];
                 tracing::info!(table = %task.table.name, rows = task.progress.rows, "the table is gone, and its snapshot ends");
-                task.chunks.clear();
-                task.gone = true;
-                self.close(at);
-                self.tell(at);
+                self.leave(at);
             }
             Answer::Failed(error) => {
                 if self.standing == Some(order) {
@@ -492,10 +458,10 @@ impl Snapshots {
         let progress = &mut task.progress;
         match chunk.reach() {
             Reach::Next { after, end } => {
-                let by = key_names(&chunk.rows.table);
-                if progress.by != by {
+                if progress.by != chunk.rows.by {
                     progress.again.clear();
-                    progress.by = by;
+                    progress.rows = 0;
+                    progress.by.clone_from(&chunk.rows.by);
                 }
                 progress.after.clone_from(after);
                 progress.end = *end;
@@ -542,12 +508,14 @@ mod tests {
     use change::{Column, ColumnType, Identity};
 
     use super::*;
+    use crate::config::Snapshot;
 
     fn read(table: &Candidate) -> Rows {
         let shape =
             Table { name: table.name.clone(), columns: Vec::new(), key: Vec::new(), identity: Identity::Default };
         Rows {
             table: Arc::new(shape),
+            by: Vec::new(),
             joined: 1,
             snapshot: "3:3:".parse().unwrap(),
             high: Lsn(u64::MAX),
@@ -569,6 +537,7 @@ mod tests {
             has_identity_index: false,
             root: None,
             estimate: None,
+            entry: None,
         }
     }
 

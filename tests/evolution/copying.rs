@@ -1,0 +1,1 @@
+//! Tables that change while they are copied.

@@ -407,6 +407,10 @@ impl Running {
             self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted });
             return Ok(Event::Table(relation));
         }
+        if self.contradicts_key(relation, kind, old) {
+            self.waiting = Some(row);
+            return Ok(Event::Nothing);
+        }
         if !noted && self.note_move(relation, kind, old, base) {
             self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted: true });
             return Ok(Event::Copied(Part::Progress));
@@ -440,6 +444,25 @@ impl Running {
         self.source.lsn = lsn;
         self.record(relation, kind, old);
         Ok(Event::Row(relation, kind, old))
+    }
+
+    /// Whether a row has no value where its key should be. Under replica identity full the log does not say what the key
+    /// is, and the catalogue says what it is by now: of rows from before it, it is not the key. The relation has none then,
+    /// until the log describes it anew.
+    fn contradicts_key(&mut self, relation: u32, kind: Kind, old: Option<Old>) -> bool {
+        let Some(known) = self.relations.get_mut(&relation) else { return false };
+        if known.shape.table.identity != Identity::Full {
+            return false;
+        }
+        let lacks = |image: &Image| known.shape.table.key.iter().any(|&at| image.cells.get(at) == Some(&Cell::Null));
+        if !(old.is_some() && lacks(&self.old) || kind != Kind::Delete && lacks(&self.new)) {
+            return false;
+        }
+        let table = Table { key: Vec::new(), ..Table::clone(&known.shape.table) };
+        tracing::info!(table = %table.name, "rows from before the primary key are published without one");
+        known.shape.table = Arc::new(table);
+        known.announced = false;
+        true
     }
 
     /// Tells the snapshots who touched what.

@@ -10,6 +10,7 @@ mod certificates;
 mod columns;
 mod consuming;
 mod delivery;
+mod evolution;
 mod failover;
 mod faults_kafka;
 mod faults_network;

@@ -133,6 +133,8 @@ pub(crate) struct Candidate {
     pub(crate) root: Option<TableName>,
     /// How many rows it has, by the server's own estimate. `None`: it was never analysed.
     pub(crate) estimate: Option<u64>,
+    /// The entry of the publication that lists it, once that was looked at.
+    pub(crate) entry: Option<u32>,
 }
 
 impl Candidate {
@@ -203,6 +205,7 @@ pub(crate) fn relations(connection: &mut Connection) -> Result<Vec<Candidate>, E
                 root,
                 // -1: never analysed.
                 estimate: row.get(10).and_then(Option::as_ref).and_then(|text| text.parse().ok()),
+                entry: None,
             })
         })
         .collect()
@@ -223,6 +226,8 @@ pub(crate) fn wanted(all: &[Candidate], patterns: &Patterns) -> Vec<Candidate> {
 #[derive(Debug, Default)]
 pub(crate) struct TableFacts {
     not_null: BTreeMap<String, bool>,
+    /// Of each column: its number, and the collation that its texts are ordered by.
+    places: BTreeMap<String, (i16, u32)>,
     pub(crate) primary_key: Vec<String>,
     pub(crate) identity_index: Vec<String>,
 }
@@ -230,6 +235,10 @@ pub(crate) struct TableFacts {
 impl TableFacts {
     pub(crate) fn nullable(&self, column: &str) -> Option<bool> {
         self.not_null.get(column).map(|not_null| !not_null)
+    }
+
+    pub(crate) fn place(&self, column: &str) -> (i16, u32) {
+        self.places.get(column).copied().unwrap_or_default()
     }
 }
 
@@ -242,7 +251,7 @@ pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<Table
              (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
               WHERE i.indrelid = a.attrelid AND i.indisprimary), \
              (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
-              WHERE i.indrelid = a.attrelid AND i.indisreplident) \
+              WHERE i.indrelid = a.attrelid AND i.indisreplident), a.attnum, a.attcollation \
              FROM pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped"
         ),
     )?;
@@ -255,6 +264,7 @@ pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<Table
                 keys.insert(number::<i32>(row, at, doing)?, name.clone());
             }
         }
+        facts.places.insert(name.clone(), (number(row, 4, doing)?, number(row, 5, doing)?));
         facts.not_null.insert(name, flag(row, 1));
     }
     facts.primary_key = primary.into_values().collect();
@@ -262,70 +272,87 @@ pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<Table
     Ok(facts)
 }
 
-/// What the stream would say of a table if a change came now.
-pub(crate) fn as_relation(connection: &mut Connection, table: &Candidate) -> Result<Relation, Error> {
+/// What the stream would say of a table if a change came now. `None`: the table is gone. Identity and columns are those of
+/// this moment, whatever `table` says: it was looked up some time ago.
+pub(crate) fn as_relation(
+    connection: &mut Connection,
+    table: &Candidate,
+    published: &Published,
+) -> Result<Option<Relation>, Error> {
     let doing = format!("reading the columns of {}", table.name);
     let rows = connection.query(
         &doing,
         &format!(
-            "SELECT a.attname, a.atttypid, a.atttypmod, EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid \
-             AND a.attnum = ANY (i.indkey) AND CASE {} WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident \
-             ELSE false END) \
-             FROM pg_attribute a WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped \
-             AND a.attgenerated = '' ORDER BY a.attnum",
-            sql::literal(&table.identity.to_string()),
+            "SELECT c.relreplident, a.attname, a.atttypid, a.atttypmod, EXISTS (SELECT FROM pg_index i \
+             WHERE i.indrelid = a.attrelid AND a.attnum = ANY (i.indkey) AND i.indisvalid \
+             AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END), \
+             a.attgenerated <> '' \
+             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = {} AND a.attnum > 0 \
+             AND NOT a.attisdropped AND a.attgenerated IN ('', 's') ORDER BY a.attnum",
             table.oid
         ),
     )?;
-    let columns = rows
-        .iter()
-        .map(|row| {
-            Ok(RelationColumn {
-                name: field(row, 0, &doing)?.to_owned(),
-                type_oid: number(row, 1, &doing)?,
-                typmod: number(row, 2, &doing)?,
-                key: table.identity == 'f' || flag(row, 3),
-            })
-        })
-        .collect::<Result<_, Error>>()?;
-    Ok(Relation {
-        oid: table.oid,
-        schema: table.name.schema.clone(),
-        table: table.name.table.clone(),
-        identity: u8::try_from(table.identity).unwrap_or(b'n'),
-        columns,
-    })
+    let Some(first) = rows.first() else { return Ok(None) };
+    let identity = field(first, 0, &doing)?.bytes().next().unwrap_or(b'n');
+    let mut columns = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let name = field(row, 1, &doing)?;
+        if published.has(name, flag(row, 5)) {
+            columns.push(RelationColumn {
+                name: name.to_owned(),
+                type_oid: number(row, 2, &doing)?,
+                typmod: number(row, 3, &doing)?,
+                key: identity == b'f' || flag(row, 4),
+            });
+        }
+    }
+    let TableName { schema, table: name } = table.name.clone();
+    Ok(Some(Relation { oid: table.oid, schema, table: name, identity, columns }))
 }
 
 /// What a publication leaves of a table.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     /// The columns in its list, if it has one.
-    pub(crate) columns: Option<Vec<String>>,
+    columns: Option<Vec<String>>,
+    /// Without a list: stored generated columns, too. Virtual ones are never in the log.
+    generated: bool,
     /// The condition that its rows have to meet, as SQL.
     pub(crate) filter: Option<String>,
 }
 
-/// Column lists and row filters exist since version 15.
-pub(crate) fn published(connection: &mut Connection, publication: &str, table: &TableName) -> Result<Published, Error> {
-    let doing = format!("reading what publication {publication} publishes of {table}");
-    let newer = connection.query(&doing, "SELECT current_setting('server_version_num')::int >= 150000")?;
-    if !newer.first().is_some_and(|row| flag(row, 0)) {
+impl Published {
+    fn has(&self, column: &str, generated: bool) -> bool {
+        match &self.columns {
+            Some(list) => list.iter().any(|name| name == column),
+            None => !generated || self.generated,
+        }
+    }
+}
+
+/// Column lists and row filters exist since version 15, generated columns in the log since 18.
+pub(crate) fn published(connection: &mut Connection, publication: &str, table: &Candidate) -> Result<Published, Error> {
+    let doing = format!("reading what publication {publication} publishes of {}", table.name);
+    let version = connection.query(&doing, "SELECT current_setting('server_version_num')")?;
+    let version: u32 = number(&one(version, &doing)?, 0, &doing)?;
+    if version < 150_000 {
         return Ok(Published::default());
     }
+    let generated = if version >= 180_000 { "p.pubgencols = 's'" } else { "false" };
     let rows = connection.query(
         &doing,
         &format!(
-            "SELECT p.rowfilter, c.name FROM pg_publication_tables p, unnest(p.attnames) c(name) \
-             WHERE p.pubname = {} AND p.schemaname = {} AND p.tablename = {}",
-            sql::literal(publication),
-            sql::literal(&table.schema),
-            sql::literal(&table.table)
+            "SELECT {generated}, pg_get_expr(r.prqual, r.prrelid), r.prattrs IS NOT NULL, a.attname FROM pg_publication p \
+             LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = {} \
+             LEFT JOIN pg_attribute a ON a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs) WHERE p.pubname = {}",
+            table.oid,
+            sql::literal(publication)
         ),
     )?;
-    let filter = rows.first().and_then(|row| row.first().cloned().flatten());
-    let names: Vec<String> = rows.iter().filter_map(|row| row.get(1).cloned().flatten()).collect();
-    Ok(Published { columns: (!names.is_empty()).then_some(names), filter })
+    let Some(first) = rows.first() else { return Ok(Published::default()) };
+    let text = |row: &Row, index: usize| row.get(index).cloned().flatten();
+    let columns = flag(first, 2).then(|| rows.iter().filter_map(|row| text(row, 3)).collect());
+    Ok(Published { columns, generated: flag(first, 0), filter: text(first, 1) })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The publication: exactly the tables that are asked for, and never one whose own updates it would break.
 
+use std::collections::HashMap;
+
 use change::TableName;
 
 use crate::catalog::{self, Candidate, flag};
@@ -97,11 +99,15 @@ fn distance(a: &str, b: &str) -> usize {
 #[derive(Debug)]
 pub(crate) struct Publication {
     pub(crate) ours: bool,
-    all_tables: bool,
+    /// It has every table, and this is its own OID.
+    all_tables: Option<u32>,
     pub(crate) all_kinds: bool,
     via_root: bool,
-    /// OIDs of the listed tables.
-    listed: Vec<u32>,
+    /// Changes whenever somebody alters its options or its owner.
+    pub(crate) version: String,
+    /// The listed tables' OIDs, each with that of the entry that lists it. A table that is taken out and put back has
+    /// another entry.
+    listed: HashMap<u32, u32>,
 }
 
 pub(crate) fn read(connection: &mut Connection, name: &str, version: u32) -> Result<Option<Publication>, Error> {
@@ -110,43 +116,60 @@ pub(crate) fn read(connection: &mut Connection, name: &str, version: u32) -> Res
     let rows = connection.query(
         &doing,
         &format!(
-            "SELECT pg_has_role(current_user, pubowner, 'usage'), puballtables, \
-             pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot \
+            "SELECT pg_has_role(current_user, pubowner, 'usage'), CASE WHEN puballtables THEN oid END, \
+             pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, xmin \
              FROM pg_publication WHERE pubname = {quoted}"
         ),
     )?;
     let Some(row) = rows.first() else { return Ok(None) };
     let schemas = if version >= 150_000 {
         format!(
-            " UNION SELECT c.oid FROM pg_class c JOIN pg_publication_namespace n ON n.pnnspid = c.relnamespace \
-             JOIN pg_publication p ON p.oid = n.pnpubid WHERE p.pubname = {quoted} AND c.relkind IN ('r', 'p')"
+            " UNION ALL SELECT c.oid, n.oid, 1 FROM pg_class c JOIN pg_publication_namespace n \
+             ON n.pnnspid = c.relnamespace JOIN pg_publication p ON p.oid = n.pnpubid \
+             WHERE p.pubname = {quoted} AND c.relkind IN ('r', 'p')"
         )
     } else {
         String::new()
     };
-    let listed = connection.query(
+    let entries = connection.query(
         &doing,
         &format!(
-            "SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid \
-             WHERE p.pubname = {quoted}{schemas}"
+            "SELECT r.prrelid, r.oid, 0 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid \
+             WHERE p.pubname = {quoted}{schemas} ORDER BY 3"
         ),
     )?;
+    let mut listed = HashMap::with_capacity(entries.len());
+    for entry in &entries {
+        listed.entry(catalog::number(entry, 0, &doing)?).or_insert(catalog::number(entry, 1, &doing)?);
+    }
+    let all_tables = row.get(1).and_then(Option::as_ref).map(|_| catalog::number(row, 1, &doing)).transpose()?;
     Ok(Some(Publication {
         ours: flag(row, 0),
-        all_tables: flag(row, 1),
+        all_tables,
         all_kinds: flag(row, 2),
         via_root: flag(row, 3),
-        listed: listed.iter().map(|row| catalog::number(row, 0, &doing)).collect::<Result<_, _>>()?,
+        version: catalog::field(row, 4, &doing)?.to_owned(),
+        listed,
     }))
 }
 
 impl Publication {
+    /// What makes a table one of the published: if it is another one than before, the table was out meanwhile.
+    fn entry(&self, oid: u32) -> Option<u32> {
+        self.listed.get(&oid).copied().or(self.all_tables)
+    }
+
+    pub(crate) fn has(&self, all: &[Candidate], name: &TableName) -> bool {
+        all.iter().any(|table| table.name == *name && self.entry(table.oid).is_some())
+    }
+
+    /// Whether it leaves out changes of tables that it has: some kinds of them, or all under the name that is asked for.
+    pub(crate) fn is_narrow(&self, tables: &[Candidate]) -> bool {
+        !self.all_kinds || (!self.via_root && tables.iter().any(Candidate::is_partitioned))
+    }
+
     pub(crate) fn lacks<'a>(&self, tables: &'a [Candidate]) -> Vec<&'a TableName> {
-        tables
-            .iter()
-            .filter(|table| !self.all_tables && !self.listed.contains(&table.oid))
-            .map(|table| &table.name)
-            .collect()
+        tables.iter().filter(|table| self.entry(table.oid).is_none()).map(|table| &table.name).collect()
     }
 
     /// Statements that make it publish all of `tables`, completely and under their own names.
@@ -180,29 +203,28 @@ pub(crate) fn needed(found: Option<&Publication>, name: &str, tables: &[Candidat
     }
 }
 
-/// Makes the publication right, or says which statements would. Returns what was done.
+/// Makes the publication right, or says which statements would, and notes what lists each table. Returns what it was
+/// before. With `kinds` false its options are left as they are: whoever mends them has to note before what was missed.
 pub(crate) fn ensure(
     connection: &mut Connection,
     config: &Config,
     version: u32,
-    tables: &[Candidate],
-) -> Result<Vec<String>, Error> {
+    tables: &mut [Candidate],
+    kinds: bool,
+) -> Result<Option<Publication>, Error> {
     let name = &config.publication;
     let found = read(connection, name, version)?;
     let statements = needed(found.as_ref(), name, tables);
-    if statements.is_empty() {
-        return Ok(statements);
-    }
     let by_hand = |why: &str| {
         Error::stop(
             format!("publication {name} {}, and {why}", if found.is_some() { "lacks something" } else { "is missing" }),
             format!("let the tables' owner run: {}", statements.join(" ")),
         )
     };
-    if found.as_ref().is_some_and(|publication| !publication.ours) {
+    if !statements.is_empty() && found.as_ref().is_some_and(|publication| !publication.ours) {
         return Err(by_hand("it belongs to another role"));
     }
-    for statement in &statements {
+    for statement in statements.iter().filter(|statement| kinds || !statement.contains(" SET (")) {
         match connection.query(&format!("running {statement}"), statement) {
             Ok(_) => tracing::info!(%statement, "publication changed"),
             // Another of us was faster.
@@ -211,7 +233,12 @@ pub(crate) fn ensure(
             Err(error) => return Err(error),
         }
     }
-    Ok(statements)
+    let after = if statements.is_empty() { None } else { read(connection, name, version)? };
+    let now = after.as_ref().or(found.as_ref());
+    for table in tables {
+        table.entry = now.and_then(|publication| publication.entry(table.oid));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -229,6 +256,7 @@ mod tests {
             has_identity_index: false,
             root: None,
             estimate: None,
+            entry: None,
         }
     }
 

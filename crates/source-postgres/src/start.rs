@@ -27,6 +27,8 @@ pub(crate) struct Begun {
     pub(crate) captured: Vec<Candidate>,
     /// The same as tables.
     pub(crate) tables: Vec<Arc<Table>>,
+    /// The publication leaves out changes, and is to be mended.
+    pub(crate) narrow: bool,
 }
 
 /// Connects, checks, prepares publication and slot, and begins to stream.
@@ -48,11 +50,13 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
     }
     let found = slot::read(&mut control, &config.slot)?;
     let found = slot::examine(found, &config.slot, &server.database, place.as_ref())?;
-    let captured = captured(&mut control, patterns)?;
-    publication::ensure(&mut control, config, server.version, &captured)?;
+    let mut captured = captured(&mut control, patterns)?;
+    // What a publication left out while we were away has to be noted before it is mended; a first start has missed nothing.
+    let before = publication::ensure(&mut control, config, server.version, &mut captured, resume.is_none())?;
+    let narrow = resume.is_some() && before.is_some_and(|publication| publication.is_narrow(&captured));
     let mut tables = Vec::with_capacity(captured.len());
     for table in &captured {
-        tables.push(Arc::new(describe(&mut control, table)?));
+        tables.extend(describe(&mut control, &config.publication, table)?.map(Arc::new));
     }
     let remembered = match found {
         Some(slot) => {
@@ -73,7 +77,7 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
         if config.messages.is_empty() { "" } else { ", messages 'true'" }
     );
     let (transport, early) = replication.start_stream(&command)?;
-    Ok(Begun { control, transport, early, server, system, place, captured, tables })
+    Ok(Begun { control, transport, early, server, system, place, captured, tables, narrow })
 }
 
 /// A control connection that waits for no lock for long: a migration that holds one must not stall the stream.
@@ -179,12 +183,13 @@ fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Candida
     Err(Error::stop(format!("{}{more}", first.why), first.help.clone()))
 }
 
-/// The table as the catalogue shows it now.
-pub(crate) fn describe(control: &mut Connection, table: &Candidate) -> Result<Table, Error> {
-    let relation = catalog::as_relation(control, table)?;
+/// The table as the catalogue shows it now, and as far as it is published. `None`: it is gone.
+fn describe(control: &mut Connection, publication: &str, table: &Candidate) -> Result<Option<Table>, Error> {
+    let published = catalog::published(control, publication, table)?;
+    let Some(relation) = catalog::as_relation(control, table, &published)? else { return Ok(None) };
     let types = resolve::types(control, &relation.columns)?;
     let facts = catalog::table_facts(control, table.oid)?;
-    Ok(relation::table(&relation, &types, &facts))
+    Ok(Some(relation::table(&relation, &types, &facts)))
 }
 
 #[cfg(test)]

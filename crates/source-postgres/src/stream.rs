@@ -166,7 +166,7 @@ impl Running {
         progress: BTreeMap<String, String>,
         copies: Copies,
     ) -> Result<(Self, Started), Error> {
-        let Begun { control, transport, early, server, system, place, captured, tables } = begun;
+        let Begun { control, transport, early, server, system, place, captured, tables, narrow } = begun;
         let from = place.restart();
         let queue = Arc::new(Queue::new(config.queue_bytes, from));
         let feedback = match server.wal_sender_timeout {
@@ -181,7 +181,7 @@ impl Running {
             .map_err(Error::network("starting a thread"))?;
         let mut snapshots = Snapshots::new(config, &queue, progress, copies);
         snapshots.add(captured)?;
-        let watch = Watch::begin(config.clone(), patterns.clone(), server.version, snapshots.door())?;
+        let watch = Watch::begin(config.clone(), patterns.clone(), server.version, snapshots.door(), narrow)?;
         let nothing = Arc::new(Vec::new());
         let nobody = Arc::new(Table {
             name: TableName::new("", ""),
@@ -401,14 +401,31 @@ impl Running {
     /// the position between the two is still before it.
     fn announce(&mut self, relation: u32) -> bool {
         let Some(known) = self.relations.get_mut(&relation) else { return false };
-        known.shape.captured && !std::mem::replace(&mut known.announced, true)
+        if !known.shape.captured || std::mem::replace(&mut known.announced, true) {
+            return false;
+        }
+        // Another table had this name before, and may have it again.
+        let name = known.shape.table.name.clone();
+        for (other, known) in &mut self.relations {
+            known.announced &= *other == relation || known.shape.table.name != name;
+        }
+        true
     }
 
     fn row(&mut self, row: Waiting) -> Result<Event, Error> {
         let Waiting { relation, kind, old, lsn, base, noted } = row;
+        if let Some(note) = self.snapshots.next_note() {
+            self.progress = note;
+            self.waiting = Some(row);
+            return Ok(Event::Copied(Part::Progress));
+        }
         if self.announce(relation) {
             self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted });
             return Ok(Event::Table(relation));
+        }
+        if self.contradicts_key(relation, kind, old) {
+            self.waiting = Some(row);
+            return Ok(Event::Nothing);
         }
         if !noted && self.note_move(relation, kind, old, base) {
             self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted: true });
@@ -445,6 +462,25 @@ impl Running {
         Ok(Event::Row(relation, kind, old))
     }
 
+    /// Whether a row has no value where its key should be. Under replica identity full the log does not say what the key
+    /// is, and the catalogue says what it is by now: of rows from before it, it is not the key. The relation has none then,
+    /// until the log describes it anew.
+    fn contradicts_key(&mut self, relation: u32, kind: Kind, old: Option<Old>) -> bool {
+        let Some(known) = self.relations.get_mut(&relation) else { return false };
+        if known.shape.table.identity != Identity::Full {
+            return false;
+        }
+        let lacks = |image: &Image| known.shape.table.key.iter().any(|&at| image.cells.get(at) == Some(&Cell::Null));
+        if !(old.is_some() && lacks(&self.old) || kind != Kind::Delete && lacks(&self.new)) {
+            return false;
+        }
+        let table = Table { key: Vec::new(), ..Table::clone(&known.shape.table) };
+        tracing::info!(table = %table.name, "rows from before the primary key are published without one");
+        known.shape.table = Arc::new(table);
+        known.announced = false;
+        true
+    }
+
     /// Tells the snapshots who touched what.
     fn record(&mut self, relation: u32, kind: Kind, old: Option<Old>) {
         if let Some(flight) = &self.in_flight {
@@ -478,6 +514,7 @@ impl Running {
         let name = TableName::new(&relation.schema, &relation.table);
         let captured = self.patterns.matches(&name);
         let table = if captured { self.look_up(relation)? } else { relation::bare_table(relation) };
+        self.snapshots.named(relation.oid, &name, captured);
         let before = self.relations.get(&relation.oid);
         let differs = before.is_none_or(|known| *known.shape.table != table || known.shape.captured != captured);
         if !differs {

@@ -98,7 +98,7 @@ fn idle_tables_move_the_slot() {
     let begin = Instant::now();
     loop {
         assert!(begin.elapsed() < Duration::from_secs(10));
-        assert!(matches!(source.next(Duration::from_millis(20)).unwrap(), Step::Idle));
+        assert!(matches!(source.next(Duration::from_millis(20)).unwrap(), Step::Idle | Step::Progress { .. }));
         let position = source.position();
         assert!(!position.as_str().contains("before"));
         if position != begun.position {
@@ -210,7 +210,9 @@ fn later_tables_join_and_shapes_follow() {
     server.sql("insert into late values (1, 1.5)");
     server.sql("alter table late add column more text; insert into late values (2, null, 'm')");
     let lines = read_until(&mut source, commits(2));
-    let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
+    // Which entry of the publication lists a table is noted beside the checkpoint.
+    let texts: Vec<_> =
+        lines.iter().map(|line| line.text.as_str()).filter(|text| !text.starts_with("progress")).collect();
     assert_eq!(
         texts,
         [
@@ -257,7 +259,7 @@ fn a_frozen_peer_is_noticed() {
     // While the peer lives, silence on the tables is no reason to give up: it is asked, and answers.
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(5) {
-        assert!(matches!(source.next(Duration::from_millis(100)).unwrap(), Step::Idle));
+        assert!(matches!(source.next(Duration::from_millis(100)).unwrap(), Step::Idle | Step::Progress { .. }));
     }
     let pid = server.sql("select active_pid from pg_replication_slots");
     let signal = |name: &str| std::process::Command::new("kill").args([name, &pid]).status().unwrap();

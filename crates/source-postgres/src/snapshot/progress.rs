@@ -13,7 +13,8 @@ pub(crate) type Key = Vec<String>;
 pub(crate) struct Progress {
     /// The table, so that a new one under an old name is copied anew.
     pub(crate) oid: u32,
-    /// The key's columns. With another key the places below mean nothing, and the copy begins anew.
+    /// What the key is made of: of each column its name, number, type and collation. A key of something else has another
+    /// order, or is another key: then the places below mean nothing, and the copy begins anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) by: Vec<String>,
     /// The last key that was read.
@@ -29,6 +30,10 @@ pub(crate) struct Progress {
     /// A table without a key: what its copy shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
+    /// The entry of the publication that listed the table. Under another one the table was out meanwhile, and changes
+    /// were missed: what was copied is no longer enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) entry: Option<u32>,
     /// A person asked for it, whatever the configuration says.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) asked: bool,
@@ -54,9 +59,10 @@ pub(crate) struct Seen {
     pub(crate) high: u64,
 }
 
-/// The names of the columns of a table's key.
-pub(crate) fn key_names(table: &Table) -> Vec<String> {
-    table.key.iter().map(|&at| table.columns[at].name.clone()).collect()
+/// The columns of a table's key, with their types: where these are the same, the texts of two keys can be compared.
+pub(crate) fn key_columns(table: &Table) -> impl Iterator<Item = (&str, &str)> {
+    let columns = table.key.iter().map(|&at| &table.columns[at]);
+    columns.map(|column| (column.name.as_str(), column.sql_type.as_str()))
 }
 
 impl Progress {
@@ -95,6 +101,7 @@ mod tests {
             rows: 9,
             end: true,
             seen,
+            entry: Some(16_400),
             asked: true,
             condition: Some("a > 'ä'".to_owned()),
             paused: true,

@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use change::{Copies, Kind, SourceError, Table, TableName};
 
-use super::progress::{Progress, Seen, key_names};
+use super::progress::{Progress, Seen, key_columns};
 use super::publishing::{Publishing, key, texts};
 use super::throttle::Throttle;
 use super::touched::Touched;
 use super::visibility::{ParseVisibilityError, Visibility};
 use super::worker::{Answer, Order, Reach, Rows, Worker};
 use crate::catalog::Candidate;
-use crate::config::{Config, Snapshot};
+use crate::config::Config;
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::queue::Queue;
@@ -24,14 +24,18 @@ use crate::sql;
 use crate::wire::pgoutput::Old;
 use crate::wire::tuple::Cell;
 
+mod members;
 mod outside;
 
+pub(crate) use members::Joined;
 pub(crate) use outside::Outside;
 
 /// Chunks of one table that may be ordered and not yet published: one is published while the next is read.
 const AHEAD: usize = 2;
-/// Memory for the keys recorded during one chunk. More, and the chunk is given up and read again.
+/// Memory for the keys recorded during one chunk. More, and the chunk is given up and a smaller one is read.
 const TOUCHED_BYTES: usize = 8 << 20;
+/// A chunk is made smaller so many times at most: to a 64th.
+const MOST_HALVINGS: u32 = 6;
 /// How often the server is asked where it is, while a chunk waits for the stream.
 const ASK: Duration = Duration::from_millis(50);
 /// Pause after a failure.
@@ -50,10 +54,14 @@ pub(crate) struct Snapshots {
     tasks: Vec<Task>,
     /// The tasks that are not done, by relation: looked at for every row of the stream.
     open: HashMap<u32, usize>,
-    /// Progress of earlier sessions, by [`Task::key`].
+    /// Progress that has no task yet, by [`Task::key`]: of earlier sessions.
     known: BTreeMap<String, String>,
-    /// Tables that have joined the stream since, from the thread that looks for them.
+    /// By relation: its name there.
+    names: HashMap<u32, String>,
+    /// What the thread that looks at the catalogue has found.
     joined: Joined,
+    /// The publication leaves out changes for the time being: then nothing is read.
+    narrow: bool,
     /// Transactions passed since there is something to copy, without those that every new snapshot sees.
     passed: Vec<u32>,
     last_order: u64,
@@ -74,9 +82,6 @@ struct Shown {
     high: Lsn,
 }
 
-/// Tables on their way from the thread that finds them.
-pub(crate) type Joined = Arc<Mutex<Vec<Candidate>>>;
-
 /// One table.
 struct Task {
     table: Candidate,
@@ -87,6 +92,8 @@ struct Task {
     chunks: VecDeque<Chunk>,
     /// After a failure: not before.
     pause: Option<Instant>,
+    /// How often the next chunk is halved: while one of full size is read, too much is written.
+    halvings: u32,
     /// Nobody wants it copied: the configuration says `never`, and no person has asked.
     unwanted: bool,
     gone: bool,
@@ -114,7 +121,7 @@ impl Chunk {
     fn has_key_of(&mut self, table: &Arc<Table>) -> bool {
         match &self.keyed {
             Some(known) if Arc::ptr_eq(known, table) => true,
-            Some(known) if key_names(known) != key_names(table) => false,
+            Some(known) if !key_columns(known).eq(key_columns(table)) => false,
             _ => {
                 self.keyed = Some(Arc::clone(table));
                 true
@@ -144,7 +151,7 @@ impl Task {
                 Reach::Next { after, end: false } => next.after.clone_from(after),
                 _ => return None,
             }
-            next.by = last.rows.as_ref().map(|rows| key_names(&rows.table)).unwrap_or_default();
+            next.by = last.rows.as_ref().map(|rows| rows.by.clone()).unwrap_or_default();
         }
         Some(next)
     }
@@ -154,7 +161,9 @@ impl Snapshots {
     pub(crate) fn new(config: &Config, queue: &Arc<Queue>, known: BTreeMap<String, String>, copies: Copies) -> Self {
         let (orders, received) = channel();
         let (sender, answers) = channel();
+        let named = |(key, text): (&String, &String)| Some((Progress::parse(key, text).ok()?.oid, key.clone()));
         Self {
+            names: known.iter().filter_map(named).collect(),
             config: config.clone(),
             orders,
             answers,
@@ -166,6 +175,7 @@ impl Snapshots {
             open: HashMap::new(),
             known,
             joined: Joined::default(),
+            narrow: false,
             passed: Vec::new(),
             last_order: 0,
             asked: Instant::now(),
@@ -198,41 +208,6 @@ impl Snapshots {
     /// Where tables are put that have joined the stream.
     pub(crate) fn door(&self) -> Joined {
         Arc::clone(&self.joined)
-    }
-
-    /// Tables that are in the stream from now on: those that were not copied yet are.
-    pub(crate) fn add(&mut self, tables: Vec<Candidate>) -> Result<(), Error> {
-        for table in tables {
-            let same = |task: &&mut Task| task.table.oid == table.oid && task.table.name == table.name && !task.gone;
-            if let Some(task) = self.tasks.iter_mut().find(same) {
-                task.table.estimate = table.estimate;
-                continue;
-            }
-            let key = sql::table(&table.name);
-            let known = self.known.get(&key).map(|text| Progress::parse(&key, text)).transpose()?;
-            let known = known.filter(|progress| progress.oid == table.oid);
-            let unwanted = self.config.snapshot == Snapshot::Never
-                && known.as_ref().is_none_or(|progress| !progress.asked && !progress.is_done());
-            let mut progress = known.unwrap_or_else(|| Progress { oid: table.oid, ..Progress::default() });
-            let at = self.tasks.len();
-            if unwanted && progress.rows > 0 {
-                // What the log says meanwhile is not kept for it: should it be wanted again, it begins anew.
-                progress = Progress { oid: table.oid, ..Progress::default() };
-                self.outside.note(at);
-            }
-            if let Some(seen) = progress.seen.as_ref().filter(|_| progress.is_done()) {
-                self.show(table.oid, seen)?;
-            }
-            let (chunks, joined, pause, since) = (VecDeque::new(), None, None, None);
-            let task = Task { table, key, progress, joined, chunks, pause, unwanted, gone: false, since };
-            if !task.is_done() {
-                tracing::info!(table = %task.table.name, rows = task.progress.rows, "snapshot begins");
-                self.open.insert(task.table.oid, at);
-            }
-            self.tasks.push(task);
-            self.tell(at);
-        }
-        Ok(())
     }
 
     /// Whether there is something to read now: there are copies, and not all of them are paused.
@@ -284,6 +259,10 @@ impl Snapshots {
         let old_key = before.and_then(|_| key(&[old]));
         let new_key = if matches!(kind, Kind::Insert | Kind::Update) { key(&[new, old]) } else { None };
         for chunk in &mut task.chunks {
+            // What the rows show already can never drop one of them: while the stream is far behind, that is nearly all.
+            if chunk.rows.as_ref().is_some_and(|rows| rows.snapshot.sees(xid)) {
+                continue;
+            }
             if kind == Kind::Truncate {
                 chunk.touched.empty(xid);
             }
@@ -293,7 +272,11 @@ impl Snapshots {
             }
         }
         if task.chunks.iter().any(|chunk| chunk.touched.bytes() > TOUCHED_BYTES) {
-            tracing::info!(table = %task.table.name, "too much was written during a chunk of the snapshot; reading it again");
+            task.halvings = (task.halvings + 1).min(MOST_HALVINGS);
+            tracing::info!(
+                table = %task.table.name, parts = 1 << task.halvings,
+                "too much was written during a chunk of the snapshot; reading a smaller one"
+            );
             task.chunks.clear();
         }
     }
@@ -314,8 +297,7 @@ impl Snapshots {
 
     /// Called between two transactions: takes answers, gives orders, and returns a chunk that may be published at `at`.
     pub(crate) fn poll(&mut self, at: Lsn) -> Result<Option<Publishing>, Error> {
-        let joined = std::mem::take(&mut *self.joined.lock().unwrap_or_else(PoisonError::into_inner));
-        self.add(joined)?;
+        self.look_at_the_door()?;
         self.shown.retain(|shown| shown.high > at);
         if !self.is_active() {
             self.passed = Vec::new();
@@ -352,7 +334,7 @@ impl Snapshots {
     /// Gives orders. A table counts as being read until its chunks are published: else, while the stream is behind, chunks
     /// of every table would pile up in memory.
     fn order(&mut self) {
-        if !self.throttle.allows(Instant::now()) {
+        if self.narrow || !self.throttle.allows(Instant::now()) {
             return;
         }
         let mut busy = self.tasks.iter().filter(|task| !task.chunks.is_empty()).count();
@@ -382,6 +364,7 @@ impl Snapshots {
                 progress,
                 joined: task.joined,
                 must_see: self.passed.clone(),
+                halvings: task.halvings,
             };
             task.pause = None;
             task.since.get_or_insert_with(|| (Instant::now(), task.progress.rows));
@@ -413,6 +396,7 @@ impl Snapshots {
                 let task = &mut self.tasks[at];
                 task.joined = Some(rows.joined);
                 if task.chunks[place].has_key_of(&rows.table) {
+                    task.chunks[place].touched.forget(&rows.snapshot);
                     task.chunks[place].rows = Some(*rows);
                 } else {
                     task.chunks.clear();
@@ -424,10 +408,7 @@ impl Snapshots {
                 }
                 let task = &mut self.tasks[at];
                 tracing::info!(table = %task.table.name, rows = task.progress.rows, "the table is gone, and its snapshot ends");
-                task.chunks.clear();
-                task.gone = true;
-                self.close(at);
-                self.tell(at);
+                self.leave(at);
             }
             Answer::Failed(error) => {
                 if self.standing == Some(order) {
@@ -473,13 +454,14 @@ impl Snapshots {
             self.shown.push(Shown { relation, snapshot, high: chunk.rows.high });
         }
         let task = &mut self.tasks[chunk.task];
+        task.halvings = task.halvings.saturating_sub(1);
         let progress = &mut task.progress;
         match chunk.reach() {
             Reach::Next { after, end } => {
-                let by = key_names(&chunk.rows.table);
-                if progress.by != by {
+                if progress.by != chunk.rows.by {
                     progress.again.clear();
-                    progress.by = by;
+                    progress.rows = 0;
+                    progress.by.clone_from(&chunk.rows.by);
                 }
                 progress.after.clone_from(after);
                 progress.end = *end;
@@ -523,15 +505,17 @@ fn refused(table: &TableName, help: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use change::Identity;
+    use change::{Column, ColumnType, Identity};
 
     use super::*;
+    use crate::config::Snapshot;
 
     fn read(table: &Candidate) -> Rows {
         let shape =
             Table { name: table.name.clone(), columns: Vec::new(), key: Vec::new(), identity: Identity::Default };
         Rows {
             table: Arc::new(shape),
+            by: Vec::new(),
             joined: 1,
             snapshot: "3:3:".parse().unwrap(),
             high: Lsn(u64::MAX),
@@ -542,15 +526,8 @@ mod tests {
         }
     }
 
-    /// Chunks that wait for the stream are memory: they hold back the tables behind them.
-    #[test]
-    fn no_more_tables_are_read_than_there_are_workers() {
-        // Nobody listens there: what the workers answer is never taken.
-        let mut config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
-        let queue = Arc::new(Queue::new(1, Lsn(0)));
-        config.snapshot = Snapshot::Initial;
-        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new(), Copies::default());
-        let table = |oid: u32| Candidate {
+    fn candidate(oid: u32) -> Candidate {
+        Candidate {
             oid,
             name: TableName::new("public", format!("t{oid}")),
             kind: 'r',
@@ -560,8 +537,24 @@ mod tests {
             has_identity_index: false,
             root: None,
             estimate: None,
-        };
-        snapshots.add((1..=9).map(table).collect()).unwrap();
+            entry: None,
+        }
+    }
+
+    /// Nobody listens there: what the workers would answer is up to the test.
+    fn snapshots(tables: u32) -> Snapshots {
+        let mut config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
+        let queue = Arc::new(Queue::new(1, Lsn(0)));
+        config.snapshot = Snapshot::Initial;
+        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new(), Copies::default());
+        snapshots.add((1..=tables).map(candidate).collect()).unwrap();
+        snapshots
+    }
+
+    /// Chunks that wait for the stream are memory: they hold back the tables behind them.
+    #[test]
+    fn no_more_tables_are_read_than_there_are_workers() {
+        let mut snapshots = snapshots(9);
         for ahead in 1..=3 {
             snapshots.order();
             let chunks: Vec<usize> = snapshots.tasks.iter().map(|task| task.chunks.len()).collect();
@@ -573,6 +566,53 @@ mod tests {
                     chunk.rows = Some(rows);
                 }
             }
+        }
+    }
+
+    /// One transaction writes so many different rows that not all their keys can be kept.
+    fn write_much(snapshots: &mut Snapshots, xid: u32) {
+        let column = Column {
+            name: "k".to_owned(),
+            kind: ColumnType::Text,
+            sql_type: "text".to_owned(),
+            labels: Vec::new(),
+            nullable: None,
+        };
+        let name = TableName::new("public", "t1");
+        let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });
+        let length = 1 << 20;
+        for number in 0..=TOUCHED_BYTES / length {
+            let bytes = Arc::new(vec![number as u8; length]);
+            let mut new = Image::new(Arc::clone(&bytes), Arc::clone(&table));
+            new.cells = vec![Cell::Text { start: 0, length }];
+            let old = Image::new(bytes, Arc::clone(&table));
+            snapshots.touch(1, xid, Kind::Insert, None, &old, &new);
+        }
+    }
+
+    #[test]
+    fn too_much_written_makes_the_next_chunk_smaller_and_peace_makes_it_grow_again() {
+        let mut snapshots = snapshots(1);
+        let orders = snapshots.idle.take().unwrap().0;
+        let mut halvings = Vec::new();
+        for _ in 0..9 {
+            snapshots.order();
+            write_much(&mut snapshots, 7);
+            assert!(snapshots.tasks[0].chunks.is_empty());
+            halvings.push(orders.try_recv().unwrap().halvings);
+        }
+        assert_eq!(halvings, [0, 1, 2, 3, 4, 5, 6, 6, 6]);
+        // What the rows show costs nothing, however much it is.
+        snapshots.order();
+        let mut rows = read(&snapshots.tasks[0].table);
+        rows.snapshot = "8:8:".parse().unwrap();
+        snapshots.tasks[0].chunks[0].rows = Some(rows);
+        write_much(&mut snapshots, 7);
+        assert_eq!(snapshots.tasks[0].chunks.len(), 1);
+        for expected in [5, 4, 3, 2, 1, 0, 0] {
+            let rows = read(&snapshots.tasks[0].table);
+            snapshots.advance(&mut Publishing::new(0, rows, Touched::default()));
+            assert_eq!(snapshots.tasks[0].halvings, expected);
         }
     }
 }

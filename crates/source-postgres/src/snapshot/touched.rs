@@ -57,6 +57,17 @@ impl Touched {
         self.emptied.push(xid);
     }
 
+    /// The rows have come, as `snapshot` shows them: what it sees says nothing about them that they do not show.
+    pub(crate) fn forget(&mut self, snapshot: &Visibility) {
+        self.emptied.retain(|xid| !snapshot.sees(*xid));
+        self.keys.retain(|_, touches| {
+            touches.retain(|touch| !snapshot.sees(touch.xid));
+            !touches.is_empty()
+        });
+        let sizes = self.keys.iter().map(|(key, touches)| key.len() + OVERHEAD + size_of_val(&touches[1..]));
+        self.bytes = sizes.sum();
+    }
+
     /// An estimate of the memory in use.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -97,6 +108,12 @@ mod tests {
             ["untouched", "seen", "running", "later", "partly"].map(|key| touched.judge(key.as_bytes(), &snapshot));
         use Verdict::{Drop, Publish, ReadAgain};
         assert_eq!(verdicts, [Publish, Publish, Drop, Drop, ReadAgain]);
+        let before = touched.bytes();
+        touched.forget(&snapshot);
+        let verdicts =
+            ["untouched", "seen", "running", "later", "partly"].map(|key| touched.judge(key.as_bytes(), &snapshot));
+        assert_eq!(verdicts, [Publish, Publish, Drop, Drop, ReadAgain], "what was forgotten did not matter");
+        assert_eq!(before - touched.bytes(), OVERHEAD + "seen".len() + size_of::<Touch>());
         touched.empty(11);
         assert_eq!(touched.judge(b"untouched", &snapshot), Publish);
         touched.empty(30);

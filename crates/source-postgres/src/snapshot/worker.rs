@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use change::{Table, TableName};
 
-use super::progress::{Key, Progress, key_names};
+use super::progress::{Key, Progress};
 use super::visibility::Visibility;
 use crate::catalog::{self, Candidate, field, number};
 use crate::config::Config;
@@ -51,6 +51,8 @@ pub(crate) struct Order {
     pub(crate) joined: Option<u64>,
     /// Transactions that the snapshot has to see.
     pub(crate) must_see: Vec<u32>,
+    /// The chunk's limits are halved so often.
+    pub(crate) halvings: u32,
 }
 
 /// A question to whoever gave the order, who may have lost interest.
@@ -72,6 +74,8 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) table: Arc<Table>,
+    /// What its key is made of, for [`Progress::by`].
+    pub(crate) by: Vec<String>,
     pub(crate) joined: u64,
     pub(crate) snapshot: Visibility,
     /// Every transaction that the snapshot sees has its commit record before this.
@@ -146,7 +150,10 @@ impl Worker {
         let begin = Instant::now();
         let (mut nap, mut told) = (SHORTEST_NAP, Instant::now());
         let (snapshot, high, taken) = loop {
-            let (snapshot, high, taken) = begin_read(control, &order.table)?;
+            let Some((snapshot, high, taken)) = begin_read(control, &order.table)? else {
+                control.query("ending a read", "ROLLBACK")?;
+                return Ok(Answer::Gone);
+            };
             let sees_all = snapshot.xmin > joined && order.must_see.iter().all(|xid| snapshot.sees(*xid));
             if sees_all && (!order.table.is_keyless() || ask(&answers, &queue, order.id, &snapshot)) {
                 break (snapshot, high, taken);
@@ -163,12 +170,21 @@ impl Worker {
             nap = (nap * 2).min(LONGEST_NAP);
         };
         let mut source = Source::describe(control, &self.config, &order.table)?;
+        if source.shape.key.is_empty() && !order.table.is_keyless() {
+            let name = &order.table.name;
+            return Err(Error::Retry(format!(
+                "{name} has lost its key: ALTER TABLE {} ADD PRIMARY KEY (…)",
+                sql::table(name)
+            )));
+        }
         source.wanted = wanted(&self.config, order);
+        source.limits = Limits::halved(order.halvings);
         let table = Arc::new(source.shape.clone());
         let answer = |collected: Collected, reach| {
             let Collected { bytes, starts } = collected;
-            let (table, snapshot, bytes) = (Arc::clone(&table), snapshot.clone(), Arc::new(bytes));
-            Answer::Rows(Box::new(Rows { table, joined, snapshot, high, taken, bytes, starts, reach }))
+            let (table, by, snapshot) = (Arc::clone(&table), source.by.clone(), snapshot.clone());
+            let bytes = Arc::new(bytes);
+            Answer::Rows(Box::new(Rows { table, by, joined, snapshot, high, taken, bytes, starts, reach }))
         };
         let last = if order.table.is_keyless() {
             source.read_whole(control, &mut |part, reach| {
@@ -216,23 +232,30 @@ fn transaction_id(control: &mut Connection) -> Result<u64, Error> {
     number(rows.first().ok_or_else(|| catalog::strange(doing))?, 0, doing)
 }
 
-/// Locks the table against DDL, then takes a snapshot.
-fn begin_read(control: &mut Connection, table: &Candidate) -> Result<(Visibility, Lsn, i64), Error> {
+/// Locks the table against DDL, then takes a snapshot. `None`: the name means another table by now.
+fn begin_read(control: &mut Connection, table: &Candidate) -> Result<Option<(Visibility, Lsn, i64)>, Error> {
     let doing = format!("taking a snapshot of {}", table.name);
     control.query(&doing, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
     let result = (|| {
         control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table)))?;
         // The snapshot is taken before the position is read, so each commit that it sees lies before the position.
+        let named = format!("{}.{}", sql::identifier(&table.name.schema), sql::identifier(&table.name.table));
         let rows = control.query(
             &doing,
-            "SELECT pg_current_snapshot(), pg_current_wal_insert_lsn(), \
-             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
-             pg_size_bytes(current_setting('wal_segment_size'))",
+            &format!(
+                "SELECT pg_current_snapshot(), pg_current_wal_insert_lsn(), \
+                 (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
+                 pg_size_bytes(current_setting('wal_segment_size')), to_regclass({})::oid",
+                sql::literal(&named)
+            ),
         )?;
         let row = rows.first().ok_or_else(|| catalog::strange(&doing))?;
+        if number::<u32>(row, 4, &doing)? != table.oid {
+            return Ok(None);
+        }
         let snapshot = field(row, 0, &doing)?.parse().map_err(|_| catalog::strange(&doing))?;
         let high: Lsn = number(row, 1, &doing)?;
-        Ok((snapshot, reachable(high, number(row, 3, &doing)?), number(row, 2, &doing)?))
+        Ok(Some((snapshot, reachable(high, number(row, 3, &doing)?), number(row, 2, &doing)?)))
     })();
     if result.is_err() {
         control.query("ending a read", "ROLLBACK").ok();
@@ -292,28 +315,56 @@ struct Source {
     /// The types that the columns of a row are announced with.
     types: Vec<u32>,
     shape: Table,
+    by: Vec<String>,
     from: String,
     /// The publication's row filter.
     filter: Option<String>,
     /// What a person wants of it.
     wanted: Option<String>,
+    limits: Limits,
+}
+
+/// Where a chunk ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    bytes: usize,
+    time: Duration,
+}
+
+impl Limits {
+    fn halved(times: u32) -> Self {
+        Self { bytes: CHUNK_BYTES >> times, time: CHUNK_TIME / (1 << times) }
+    }
 }
 
 impl Source {
     fn describe(control: &mut Connection, config: &Config, table: &Candidate) -> Result<Self, Error> {
-        let mut relation = catalog::as_relation(control, table)?;
-        let published = catalog::published(control, &config.publication, &table.name)?;
-        if let Some(names) = published.columns {
-            relation.columns.retain(|column| names.contains(&column.name));
-        }
+        let published = catalog::published(control, &config.publication, table)?;
+        let relation = catalog::as_relation(control, table, &published)?;
+        let relation = relation.ok_or_else(|| Error::Retry(format!("{} is gone", table.name)))?;
         let types = resolve::types(control, &relation.columns)?;
         let facts = catalog::table_facts(control, table.oid)?;
         let shape = relation::table(&relation, &types, &facts);
+        let part = |&at: &usize| {
+            let column = &relation.columns[at];
+            let (number, collation) = facts.place(&column.name);
+            format!("{}/{number}/{}/{collation}", column.name, column.type_oid)
+        };
+        let by = shape.key.iter().map(part).collect();
         let columns = relation.columns.iter().zip(&types);
         let types = columns
             .map(|(column, resolved)| resolved.as_ref().map_or(column.type_oid, |resolved| resolved.plain))
             .collect();
-        Ok(Self { relation, types, shape, from: relation_sql(table), filter: published.filter, wanted: None })
+        Ok(Self {
+            relation,
+            types,
+            shape,
+            by,
+            from: relation_sql(table),
+            filter: published.filter,
+            wanted: None,
+            limits: Limits::halved(0),
+        })
     }
 
     fn key_columns(&self) -> Vec<String> {
@@ -357,7 +408,7 @@ impl Source {
     }
 
     fn read(&self, control: &mut Connection, progress: &Progress) -> Result<(Collected, Reach), Error> {
-        let same_key = progress.by.is_empty() || progress.by == key_names(&self.shape);
+        let same_key = progress.by.is_empty() || progress.by == self.by;
         if progress.end && same_key {
             return self.read_again(control, progress);
         }
@@ -390,11 +441,12 @@ impl Source {
             if rows.starts.len() - before < fetch {
                 return Ok(true);
             }
-            if rows.bytes.len() >= CHUNK_BYTES || begin.elapsed() >= CHUNK_TIME {
+            let Limits { bytes, time } = self.limits;
+            if rows.bytes.len() >= bytes || begin.elapsed() >= time {
                 return Ok(false);
             }
             let average = rows.bytes.len() / rows.starts.len() + 1;
-            fetch = ((CHUNK_BYTES - rows.bytes.len()) / average + 1).min(4 * fetch);
+            fetch = ((bytes - rows.bytes.len()) / average + 1).min(4 * fetch);
         }
     }
 

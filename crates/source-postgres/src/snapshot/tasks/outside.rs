@@ -6,6 +6,7 @@
 //! While all copies are paused nobody takes snapshots, so nothing would ever shorten the list of passed transactions: it is
 //! not kept. Instead whoever goes on takes a new transaction id first, like a table that has just joined.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use change::{Answer, Asked, Copies, CopyState, TableCopy, Wish};
@@ -23,8 +24,12 @@ const TELL: Duration = Duration::from_secs(10);
 /// What goes out, and what came in.
 pub(crate) struct Outside {
     copies: Copies,
-    /// Tasks whose progress has to be written because of a wish.
-    notes: Vec<usize>,
+    /// Tasks whose progress has to be written although no row of theirs is.
+    notes: VecDeque<usize>,
+    /// Names of progress that means nothing any more.
+    stale: Vec<String>,
+    /// Notes were returned that may not be durable yet.
+    unsure: bool,
     /// Wishes that are obeyed, but not durable yet, with their answers.
     promised: Vec<(Asked, String)>,
     told: Instant,
@@ -32,12 +37,18 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(super) fn new(copies: Copies) -> Self {
-        Self { copies, notes: Vec::new(), promised: Vec::new(), told: Instant::now() }
+        let (notes, stale, promised) = (VecDeque::new(), Vec::new(), Vec::new());
+        Self { copies, notes, stale, unsure: false, promised, told: Instant::now() }
+    }
+
+    /// Progress under this name is to be forgotten.
+    pub(super) fn forget(&mut self, key: String) {
+        self.stale.push(key);
     }
 
     pub(super) fn note(&mut self, task: usize) {
         if !self.notes.contains(&task) {
-            self.notes.push(task);
+            self.notes.push_back(task);
         }
     }
 }
@@ -100,27 +111,42 @@ impl Snapshots {
                 Wish::Resume { table } => self.resume_all(table.as_deref()),
             };
             match verdict {
-                Ok(text) if self.outside.notes.is_empty() => answer(&asked, Ok(text)),
                 Ok(text) => self.outside.promised.push((asked, text)),
                 Err(refusal) => answer(&asked, Err(refusal)),
             }
         }
+        if !self.outside.unsure {
+            self.settle();
+        }
     }
 
-    /// Whether something has to be written because of a wish.
+    /// Whether progress has to be written although no row is.
     pub(crate) fn has_notes(&self) -> bool {
-        !self.outside.notes.is_empty()
+        !self.outside.notes.is_empty() || !self.outside.stale.is_empty()
     }
 
-    /// The next progress to be written because of a wish: its name, and its text.
+    /// The next progress to be written although no row is: its name, and its text.
     pub(crate) fn next_note(&mut self) -> Option<(String, String)> {
-        let task = &self.tasks[self.outside.notes.pop()?];
-        Some((task.key.clone(), task.progress.text()))
+        let note = match self.outside.stale.pop() {
+            Some(key) => (key, Progress::default().text()),
+            None => {
+                let task = &self.tasks[self.outside.notes.pop_front()?];
+                (task.key.clone(), task.progress.text())
+            }
+        };
+        self.outside.unsure = true;
+        Some(note)
     }
 
     /// All progress that was returned is durable.
     pub(crate) fn durable(&mut self) {
-        if self.outside.notes.is_empty() {
+        self.outside.unsure = false;
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if !self.has_notes() {
+            self.answer_the_door();
             for (asked, text) in self.outside.promised.drain(..) {
                 answer(&asked, Ok(text));
             }
@@ -157,7 +183,8 @@ impl Snapshots {
         let relation = candidate.oid;
         let task = &mut self.tasks[at];
         let condition = condition.map(str::to_owned);
-        task.progress = Progress { oid: relation, asked: true, condition, ..Progress::default() };
+        let entry = task.progress.entry;
+        task.progress = Progress { oid: relation, entry, asked: true, condition, ..Progress::default() };
         task.unwanted = false;
         tracing::info!(table = %task.table.name, condition = task.progress.condition, "snapshot begins, as asked");
         self.open.insert(relation, at);
@@ -166,7 +193,7 @@ impl Snapshots {
     }
 
     /// What was ordered or passed before means nothing any more.
-    fn begin_anew(&mut self, at: usize) {
+    pub(super) fn begin_anew(&mut self, at: usize) {
         let task = &mut self.tasks[at];
         task.chunks.clear();
         (task.joined, task.pause, task.since) = (None, None, None);

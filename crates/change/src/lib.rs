@@ -6,6 +6,7 @@
 mod array;
 mod change;
 mod position;
+mod retention;
 mod row;
 mod source;
 mod table;
@@ -14,6 +15,7 @@ mod value;
 pub use array::{Array, ArrayWriter, Elements, NotAnElement};
 pub use change::{Change, Kind, Transaction};
 pub use position::{Position, Sequence};
+pub use retention::{Concern, Holder, LogDisk, LogStatus, Retention, Watched, bytes_in_words, time_in_words};
 pub use row::{Row, ValueError};
 pub use source::{Finding, Resume, Severity, Source, SourceError, SourceInfo, Started, Step};
 pub use table::{Column, ColumnType, Element, Identity, Table, TableName};

@@ -30,7 +30,7 @@ pub struct Config {
     pub deadline: Duration,
     #[serde(default = "default_connect_timeout", deserialize_with = "duration")]
     pub connect_timeout: Duration,
-    /// How often the catalogue is asked for new tables that match `tables`.
+    /// How often the catalogue is asked for new tables that match `tables`, and the slot's state, at least every 10 s.
     #[serde(default = "default_table_interval", deserialize_with = "duration")]
     pub table_interval: Duration,
     /// The slot and the publication vanish with the connection: for looking, not for delivering.
@@ -45,6 +45,9 @@ pub struct Config {
     /// How many tables are copied at the same time, each with a connection of its own.
     #[serde(default = "default_snapshot_workers")]
     pub snapshot_workers: usize,
+    /// The bytes that the server's log may take on its disk, if the disk is to be watched: SQL cannot tell what is free.
+    #[serde(default)]
+    pub wal_disk: Option<u64>,
 }
 
 /// Whether tables are copied.
@@ -145,6 +148,7 @@ impl Config {
             queue_bytes: DEFAULT_QUEUE_BYTES,
             snapshot: Snapshot::default(),
             snapshot_workers: DEFAULT_SNAPSHOT_WORKERS,
+            wal_disk: None,
         }
     }
 

@@ -25,6 +25,7 @@ pub fn source(config: &Config) -> source_postgres::Config {
     assembled.table_interval = source.table_refresh;
     assembled.snapshot = source.snapshot;
     assembled.snapshot_workers = source.snapshot_workers;
+    assembled.wal_disk = source.wal_disk;
     assembled
 }
 

@@ -10,10 +10,11 @@ use crate::admin::{KafkaStatus, MetricsSource, SourceStatus, State, Status, Stat
 use crate::assemble::VERSION;
 use crate::config::Config;
 use crate::metrics;
+use crate::retention::{self, Shown};
 
 /// The status of a running pipeline, asked for at every request.
-pub fn source(config: &Config, monitor: &Monitor, alive: &Arc<AtomicBool>) -> StatusSource {
-    let (monitor, alive) = (monitor.clone(), Arc::clone(alive));
+pub fn source(config: &Config, monitor: &Monitor, kept: &Shown, alive: &Arc<AtomicBool>) -> StatusSource {
+    let (monitor, kept, alive) = (monitor.clone(), kept.clone(), Arc::clone(alive));
     let name = config.name.clone();
     let (delivery, brokers) = (config.kafka.delivery.as_str().to_owned(), config.kafka.brokers.clone());
     Arc::new(move || {
@@ -23,7 +24,9 @@ pub fn source(config: &Config, monitor: &Monitor, alive: &Arc<AtomicBool>) -> St
             brokers: brokers.clone(),
             transactions_committed: progress.batches,
         };
-        describe(&name, progress, kafka, alive.load(Ordering::Relaxed))
+        let mut status = describe(&name, progress, kafka, alive.load(Ordering::Relaxed));
+        status.source.retention = kept.look().map(Into::into);
+        status
     })
 }
 
@@ -79,15 +82,16 @@ fn whole_seconds(micros: i64) -> u64 {
 }
 
 /// The text of all metrics, asked for at every scrape.
-pub fn metrics(engine: &Metrics) -> MetricsSource {
-    let registry = Arc::new(registry(engine));
+pub fn metrics(engine: &Metrics, kept: &Shown) -> MetricsSource {
+    let registry = Arc::new(registry(engine, kept));
     Arc::new(move || metrics::encode(&registry))
 }
 
-/// The engine's metrics and the process's.
-pub fn registry(engine: &Metrics) -> Registry {
+/// The engine's metrics, the source's and the process's.
+pub fn registry(engine: &Metrics, kept: &Shown) -> Registry {
     let mut registry = Registry::default();
     engine.register(&mut registry);
+    retention::register(&mut registry, kept);
     metrics::register_process(&mut registry, VERSION);
     registry
 }

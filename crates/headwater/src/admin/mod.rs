@@ -3,6 +3,7 @@
 
 mod health;
 mod page;
+mod retention;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use axum::routing::get;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+pub use retention::RetentionStatus;
 pub use status::{KafkaStatus, SourceStatus, State, Status, TableStatus};
 
 /// Asked for the status at every request.

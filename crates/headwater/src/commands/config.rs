@@ -24,7 +24,7 @@ pub fn reference() {
 
 /// `headwater config metrics`
 pub fn metrics() {
-    let registry = crate::status::registry(&pipeline::Metrics::sample());
+    let registry = crate::status::registry(&pipeline::Metrics::sample(), &crate::retention::sample());
     output::print(&crate::metrics::reference_markdown(&registry));
 }
 

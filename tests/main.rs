@@ -20,6 +20,7 @@ mod idle;
 mod large;
 mod ordering;
 mod resume;
+mod retention;
 mod rights;
 mod road;
 mod secrets;

@@ -83,7 +83,7 @@ pub(super) fn log_files(control: &mut Connection) -> Result<u64, Error> {
 }
 
 /// Those who hold most, by kind; our own slot is not among them.
-pub(crate) fn holders(control: &mut Connection, slot: &str) -> Result<Vec<Holder>, Error> {
+pub(super) fn holders(control: &mut Connection, slot: &str) -> Result<Vec<Holder>, Error> {
     let doing = "asking who holds log or old rows";
     let rows = control.query(doing, &holders_sql(slot))?;
     let mut holders = Vec::new();

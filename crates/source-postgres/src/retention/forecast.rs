@@ -6,7 +6,8 @@
 //! checkpoints), so on a healthy server what is kept is a saw: it grows, falls, grows. Two neighbouring readings on a
 //! rising tooth would announce a loss that never comes. The lowest points of a saw do not rise, those of a true growth do:
 //! so the lowest of the newer readings is compared with the lowest of the older ones. For a steady growth both are the
-//! first of their half, and the result is exact.
+//! first of their half, and the result is exact. And below a tenth of the room nothing is forecast: a start, or a
+//! transaction of a minute, is no trend.
 //!
 //! **The disk** is judged likewise, but only beyond `max_wal_size`: up to there the server's log grows and shrinks between
 //! checkpoints by itself.
@@ -21,6 +22,14 @@ use crate::lsn::Lsn;
 /// How many readings are older and how many newer. With one every 10 s a half is a minute: longer than the 15 s between
 /// the server's jumps, short enough that a stall is forecast two minutes after it began.
 pub(crate) const HALF: usize = 6;
+
+/// The part of the room below which nothing is forecast. A server that writes much is always within hours of its limit.
+const NOTABLE: f64 = 0.1;
+
+/// How much of a room is used; infinite when nothing is left of it.
+pub(super) fn part(used: u64, left: i64) -> f64 {
+    if left <= 0 { f64::INFINITY } else { used as f64 / (used as f64 + left as f64) }
+}
 
 /// The slot and the log at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +112,8 @@ impl History {
         if last.status >= LogStatus::Unreserved {
             return Some(Duration::ZERO);
         }
-        until(last.safe?, self.growth(|reading| Some(reading.retained()))?)
+        let safe = last.safe.filter(|safe| part(last.retained(), *safe) >= NOTABLE)?;
+        until(safe, self.growth(|reading| Some(reading.retained()))?)
     }
 
     /// When the slot is lost if nothing is confirmed from now on.
@@ -117,7 +127,7 @@ impl History {
         let mut disk = LogDisk { granted_bytes: granted?, used_bytes: last.log_files?, full_in: None };
         disk.full_in = if disk.left_bytes() <= 0 {
             Some(Duration::ZERO)
-        } else if disk.used_bytes > last.max_wal_size {
+        } else if disk.used_bytes > last.max_wal_size && part(disk.used_bytes, disk.left_bytes()) >= NOTABLE {
             self.growth(|reading| reading.log_files).and_then(|growth| until(disk.left_bytes(), growth))
         } else {
             None
@@ -190,6 +200,12 @@ mod tests {
     }
 
     #[test]
+    fn below_a_tenth_of_the_room_nothing_is_forecast() {
+        let at_the_end = |kept: u64| history((0..12).map(|n| reading(n, 100 + kept - 11 + n, 100))).lost_in();
+        assert_eq!((at_the_end(99), at_the_end(100)), (None, Some(Duration::from_secs(9_000))));
+    }
+
+    #[test]
     fn a_forecast_needs_readings_and_an_outage_only_two() {
         let mut history = history((0..11).map(|n| reading(n, 100 + n * 50, 100)));
         assert_eq!(history.lost_in(), None);
@@ -247,6 +263,8 @@ mod tests {
         // As far as max_wal_size the server does that by itself.
         let breathing = history((0..12).map(|n| files(n, 10 + n * 5)));
         assert_eq!(breathing.disk(Some(400 * MIB)).unwrap().full_in, None);
+        assert_eq!(growing.disk(Some(3101 * MIB)).unwrap().full_in, None);
+        assert!(growing.disk(Some(3100 * MIB)).unwrap().full_in.is_some());
         let unknown = history((0..12).map(|n| reading(n, 100 + n * 50, 100)));
         assert_eq!(unknown.disk(Some(400 * MIB)), None);
     }

@@ -4,10 +4,11 @@
 //! none, because Kafka or the registry is away. It never stops anything, whatever it meets: a server that cannot be asked is
 //! the stream's business, and what the role may not see is said once.
 
-pub(crate) mod asking;
-pub(crate) mod forecast;
+mod asking;
+pub(crate) mod doctor;
+mod forecast;
 mod masking;
-pub(crate) mod verdict;
+mod verdict;
 #[cfg(test)]
 mod verdict_tests;
 

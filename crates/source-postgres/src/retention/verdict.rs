@@ -6,16 +6,13 @@ use std::time::Duration;
 use change::{Concern, Holder, LogStatus, Retention, Severity, bytes_in_words, time_in_words};
 
 use super::asking::TRANSACTION;
-use super::forecast::HALF;
+use super::forecast::{HALF, part};
 use crate::sql;
 
 /// A loss that is forecast within this time is told: a night and a working day to act.
 const SOON: Duration = Duration::from_secs(24 * 3600);
 /// Told again when less than this is left. Each is about an eighth of the one before.
 const AGAIN: [Duration; 3] = [Duration::from_secs(3 * 3600), Duration::from_secs(20 * 60), Duration::from_secs(150)];
-/// A part of the room below which a forecast says nothing: a server that writes much is always within hours of its limit,
-/// and a start, or a transaction of a minute, is no trend.
-const NOTABLE: f64 = 0.1;
 /// A part of the room from which on it is told even if nothing grows any more.
 const MUCH: f64 = 0.5;
 
@@ -43,11 +40,6 @@ pub(super) fn level(retention: &Retention) -> Level {
     Level { status, time: slot_time(retention).max(disk_time(retention)) }
 }
 
-/// A part of some room; more than all of it when nothing is left.
-fn part(used: u64, left: i64) -> f64 {
-    if left <= 0 { f64::INFINITY } else { used as f64 / (used as f64 + left as f64) }
-}
-
 fn slot_time(retention: &Retention) -> u8 {
     let Some(safe) = retention.safe_bytes else { return 0 };
     rung(part(retention.retained_bytes, safe), retention.lost_in)
@@ -60,7 +52,7 @@ fn disk_time(retention: &Retention) -> u8 {
 
 fn rung(part: f64, left: Option<Duration>) -> u8 {
     let much = u8::from(part >= MUCH);
-    let Some(left) = left.filter(|left| *left < SOON && part >= NOTABLE) else { return much };
+    let Some(left) = left.filter(|left| *left < SOON) else { return much };
     1 + AGAIN.iter().map(|again| u8::from(left < *again)).sum::<u8>()
 }
 
@@ -159,24 +151,28 @@ fn reason(retention: &Retention, settings: &Settings<'_>) -> (String, String) {
     }
     let transaction = |kind| move |holder: &&Holder| holder.kind == kind && holder.holds_log;
     if let Some(holder) = retention.holders.iter().find(transaction(TRANSACTION)) {
-        let help = holder
-            .pid
-            .map_or_else(String::new, |pid| format!("commit it, or end it: SELECT pg_terminate_backend({pid});"));
-        return (format!("an open transaction keeps it: {}", describe(holder)), help);
+        return (format!("an open transaction keeps it: {}", describe(holder)), end_it(holder));
     }
     if let Some(holder) = retention.holders.iter().find(transaction("prepared transaction")) {
-        let name = sql::literal(&holder.name);
-        let name = name.trim_start();
-        return (
-            format!("{} keeps it", describe(holder)),
-            format!("COMMIT PREPARED {name}; or ROLLBACK PREPARED {name};"),
-        );
+        return (format!("{} keeps it", describe(holder)), end_it(holder));
     }
     let what = "headwater has confirmed nearly all of it, and no open transaction is seen that keeps it";
     (
         what.to_owned(),
         "the server lets it go when it has noted a later place to restart: CHECKPOINT; makes it do so".to_owned(),
     )
+}
+
+/// How a transaction ends. Whether its work is wanted, only a person knows.
+pub(super) fn end_it(holder: &Holder) -> String {
+    match holder.pid {
+        Some(pid) => format!("commit it, or end it: SELECT pg_terminate_backend({pid});"),
+        None => {
+            let name = sql::literal(&holder.name);
+            let name = name.trim_start();
+            format!("COMMIT PREPARED {name}; or ROLLBACK PREPARED {name};")
+        }
+    }
 }
 
 /// The statement that wins time.
@@ -191,7 +187,7 @@ fn more_room(settings: &Settings<'_>) -> String {
 }
 
 /// `pid 4711 (app "billing", user app, idle in transaction, for 3 h 12 min): UPDATE …`
-pub(crate) fn describe(holder: &Holder) -> String {
+pub(super) fn describe(holder: &Holder) -> String {
     let named = |kind: &str| format!("{kind} {}", holder.name);
     let pid = holder.pid.map(|pid| format!("pid {pid}"));
     let is_transaction = holder.kind == TRANSACTION;

@@ -269,7 +269,7 @@ fn the_guard_goes_on_after_the_database_was_away() -> Result<()> {
 /// The questions are understood by this server.
 pub(crate) fn holders_are_named(mut scene: Scene) -> Result<()> {
     scene.source = "table_refresh = \"1s\"".to_owned();
-    scene.database.execute("create table beside (id int)")?;
+    scene.database.execute("create table beside (id int primary key)")?;
     let headwater = scene.start()?;
     let client = scene.database.connect_sync()?;
     let pid = testkit::wait(async move {

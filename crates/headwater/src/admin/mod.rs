@@ -19,7 +19,7 @@ use axum::routing::get;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-pub use retention::RetentionStatus;
+pub use retention::{ConcernStatus, DiskStatus, HolderStatus, RetentionStatus};
 pub use status::{KafkaStatus, SourceStatus, State, Status, TableStatus};
 
 /// Asked for the status at every request.

@@ -66,7 +66,10 @@ fn judge_limit(limit: Option<u64>, max_wal_size: u64, wal_disk: Option<u64>) -> 
                 shown(limit),
                 shown(max_wal_size)
             ),
-            set(fitting.unwrap_or(max_wal_size.saturating_mul(4)), "several times max_wal_size, as the disk allows"),
+            set(
+                fitting.unwrap_or_else(|| max_wal_size.saturating_mul(4)),
+                "several times max_wal_size, as the disk allows",
+            ),
         ),
         Some(limit) => {
             (Severity::Good, format!("{}: a longer standstill loses the slot, not the disk", shown(limit)), None)

@@ -59,7 +59,8 @@ impl Reading {
 
     /// Never more than what is retained: a slot that is made begins after the log that it keeps.
     pub(crate) fn unconfirmed(&self) -> u64 {
-        let confirmed = self.confirmed.map_or(self.retained(), |confirmed| self.end.0.saturating_sub(confirmed.0));
+        let confirmed =
+            self.confirmed.map_or_else(|| self.retained(), |confirmed| self.end.0.saturating_sub(confirmed.0));
         confirmed.min(self.retained())
     }
 }

@@ -22,6 +22,7 @@ mod large;
 mod messages;
 mod ordering;
 mod resume;
+mod retention;
 mod rights;
 mod road;
 mod secrets;

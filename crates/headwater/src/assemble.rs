@@ -28,6 +28,7 @@ pub fn source(config: &Config) -> source_postgres::Config {
     assembled.messages.clone_from(&source.messages);
     assembled.snapshot_rate = source.snapshot_rate;
     assembled.snapshot_where.clone_from(&source.snapshot_where);
+    assembled.wal_disk = source.wal_disk;
     assembled
 }
 

@@ -13,10 +13,17 @@ use crate::admin::{
 use crate::assemble::VERSION;
 use crate::config::Config;
 use crate::metrics;
+use crate::retention::{self, Shown};
 
 /// The status of a running pipeline, asked for at every request.
-pub fn source(config: &Config, monitor: &Monitor, copies: &Copies, alive: &Arc<AtomicBool>) -> StatusSource {
-    let (monitor, copies, alive) = (monitor.clone(), copies.clone(), Arc::clone(alive));
+pub fn source(
+    config: &Config,
+    monitor: &Monitor,
+    copies: &Copies,
+    kept: &Shown,
+    alive: &Arc<AtomicBool>,
+) -> StatusSource {
+    let (monitor, copies, kept, alive) = (monitor.clone(), copies.clone(), kept.clone(), Arc::clone(alive));
     let name = config.name.clone();
     let (delivery, brokers) = (config.kafka.delivery.as_str().to_owned(), config.kafka.brokers.clone());
     Arc::new(move || {
@@ -26,8 +33,10 @@ pub fn source(config: &Config, monitor: &Monitor, copies: &Copies, alive: &Arc<A
             brokers: brokers.clone(),
             transactions_committed: progress.batches,
         };
-        let snapshots = copies.all().into_iter().map(snapshot).collect();
-        Status { snapshots, ..describe(&name, progress, kafka, alive.load(Ordering::Relaxed)) }
+        let mut status = describe(&name, progress, kafka, alive.load(Ordering::Relaxed));
+        status.source.retention = kept.look().map(Into::into);
+        status.snapshots = copies.all().into_iter().map(snapshot).collect();
+        status
     })
 }
 
@@ -97,16 +106,17 @@ fn whole_seconds(micros: i64) -> u64 {
 }
 
 /// The text of all metrics, asked for at every scrape.
-pub fn metrics(engine: &Metrics, copies: &Copies) -> MetricsSource {
-    let registry = Arc::new(registry(engine, copies));
+pub fn metrics(engine: &Metrics, copies: &Copies, kept: &Shown) -> MetricsSource {
+    let registry = Arc::new(registry(engine, copies, kept));
     Arc::new(move || metrics::encode(&registry))
 }
 
-/// The engine's metrics, the copies' and the process's.
-pub fn registry(engine: &Metrics, copies: &Copies) -> Registry {
+/// The engine's metrics, the source's and the process's.
+pub fn registry(engine: &Metrics, copies: &Copies, kept: &Shown) -> Registry {
     let mut registry = Registry::default();
     engine.register(&mut registry);
     metrics::register_copies(&mut registry, copies);
+    retention::register(&mut registry, kept);
     metrics::register_process(&mut registry, VERSION);
     registry
 }

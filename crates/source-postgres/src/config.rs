@@ -31,7 +31,7 @@ pub struct Config {
     pub deadline: Duration,
     #[serde(default = "default_connect_timeout", deserialize_with = "duration")]
     pub connect_timeout: Duration,
-    /// How often the catalogue is asked for new tables that match `tables`.
+    /// How often the catalogue is asked for new tables that match `tables`, and the slot's state, at least every 10 s.
     #[serde(default = "default_table_interval", deserialize_with = "duration")]
     pub table_interval: Duration,
     /// The slot and the publication vanish with the connection: for looking, not for delivering.
@@ -55,6 +55,9 @@ pub struct Config {
     /// By table: which of its rows are copied, as SQL behind `WHERE`.
     #[serde(default)]
     pub snapshot_where: BTreeMap<String, String>,
+    /// The bytes that the server's log may take on its disk, if the disk is to be watched: SQL cannot tell what is free.
+    #[serde(default)]
+    pub wal_disk: Option<u64>,
 }
 
 /// Whether tables are copied.
@@ -158,6 +161,7 @@ impl Config {
             messages: Vec::new(),
             snapshot_rate: None,
             snapshot_where: BTreeMap::new(),
+            wal_disk: None,
         }
     }
 

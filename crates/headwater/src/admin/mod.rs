@@ -4,6 +4,7 @@
 
 mod health;
 mod page;
+mod retention;
 mod snapshot;
 mod status;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use change::Copies;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+pub use retention::{ConcernStatus, DiskStatus, HolderStatus, RetentionStatus};
 pub use snapshot::{Action, Command, Outcome};
 pub use status::{KafkaStatus, SnapshotStatus, SourceStatus, State, Status, TableStatus};
 

@@ -6,7 +6,7 @@ use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
 
-use super::{Admin, SnapshotStatus, State, Status, TableStatus};
+use super::{Admin, SnapshotStatus, State, Status, TableStatus, retention};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -29,10 +29,12 @@ fn render(status: &Status, now: u64) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{name} · {state}</title>\n<style>\n{STYLE}</style>\n\
          <noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n</head>\n<body>\n<main>\n\
-         {}{}{}{}{}</main>\n<footer>{}</footer>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+         {}{}{}{}{}{}{}</main>\n<footer>{}</footer>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
         head(status, state, now),
         trouble(status),
+        retention::trouble(status.source.retention.as_ref()),
         facts(status, now),
+        retention::section(status.source.retention.as_ref(), now),
         snapshots(&status.snapshots),
         tables(&status.tables),
         footer(status),
@@ -164,7 +166,7 @@ fn footer(status: &Status) -> String {
 }
 
 /// Text that cannot become markup.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -200,7 +202,7 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn span(now: u64, then: u64) -> String {
+pub(super) fn span(now: u64, then: u64) -> String {
     let seconds = now.saturating_sub(then);
     match seconds {
         0..=119 => format!("{seconds} s"),

@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 
-use super::Admin;
+use super::{Admin, RetentionStatus};
 
 /// What the engine is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,6 +67,8 @@ pub struct SourceStatus {
     pub durable_position: Option<String>,
     pub lag_seconds: Option<f64>,
     pub last_commit_time: Option<u64>,
+    /// What the database keeps for us; null before it was asked, and while there is no slot.
+    pub retention: Option<RetentionStatus>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

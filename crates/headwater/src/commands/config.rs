@@ -26,7 +26,7 @@ pub fn reference() {
 pub fn metrics() {
     let copies = change::Copies::default();
     copies.show(&change::TableName::new("", ""), change::TableCopy { estimate: Some(0), ..Default::default() });
-    let registry = crate::status::registry(&pipeline::Metrics::sample(), &copies);
+    let registry = crate::status::registry(&pipeline::Metrics::sample(), &copies, &crate::retention::sample());
     output::print(&crate::metrics::reference_markdown(&registry));
 }
 

@@ -163,7 +163,15 @@ pub const KEYS: &[Key] = &[
         "source.table_refresh",
         seconds(1, 3600),
         Absent::Value("10s"),
-        "How often the catalogue is asked for tables that newly match `tables`.",
+        "How often the catalogue is asked for tables that newly match `tables`. The slot is looked at as often, and at \
+         least every 10 s.",
+    ),
+    key(
+        "source.wal_disk",
+        Kind::Size { min: 64 << 20, max: 1 << 50 },
+        Absent::Nothing,
+        "The space that the server's log may take on its disk, such as `50GiB`; then headwater warns before it is full. \
+         SQL cannot tell how much of a disk is free. Needs `pg_monitor`, to count the log's files.",
     ),
     key(
         "source.connect_timeout",

@@ -39,6 +39,8 @@ pub struct Source {
     pub sslcert: Option<PathBuf>,
     pub sslkey: Option<PathBuf>,
     pub table_refresh: Duration,
+    /// Bytes; `None`: the disk is not watched.
+    pub wal_disk: Option<u64>,
     pub connect_timeout: Duration,
     pub read_timeout: Duration,
 }
@@ -150,6 +152,7 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         take.refuse(path, Refusal::new("a client certificate and its key go together", "set sslcert and sslkey"));
     }
     let table_refresh = take.duration("source.table_refresh");
+    let wal_disk = take.size("source.wal_disk");
     let connect_timeout = take.duration("source.connect_timeout");
     let read_timeout = take.duration("source.read_timeout");
     Some(Source {
@@ -167,6 +170,7 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         sslcert,
         sslkey,
         table_refresh: table_refresh?,
+        wal_disk,
         connect_timeout: connect_timeout?,
         read_timeout: read_timeout?,
     })

@@ -26,7 +26,7 @@ use crate::wire::tuple::{self, Cell};
 use crate::{relation, resolve, sql, start};
 
 /// A chunk ends with the row that brings it to so many bytes…
-const CHUNK_BYTES: usize = 4 << 20;
+const CHUNK_BYTES: usize = 2 << 20;
 /// … or to so much time: the age of its snapshot holds back vacuum, and its lock DDL.
 const CHUNK_TIME: Duration = Duration::from_secs(1);
 /// Rows of the first fetch of a chunk; the next ones are sized by what came, and at most four times as large. One, because

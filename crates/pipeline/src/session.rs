@@ -108,9 +108,7 @@ impl<'p> Session<'p> {
             progress.durable_position = Some(started.position.to_string());
         });
         let mut publisher = Publisher::new(pipeline, admin, started.info);
-        for table in &started.tables {
-            publisher.prepare(table)?;
-        }
+        publisher.prepare(&started.tables)?;
         tracing::info!(position = %started.position, tables = started.tables.len(), "streaming");
         pipeline.monitor.enter(State::Streaming, None, None);
         Ok(Self {
@@ -257,7 +255,7 @@ impl<'p> Session<'p> {
         if self.opened.is_some() {
             self.close(if self.ledger.in_transaction() { Cut::InsideTransaction } else { Cut::AtTransactionEnd })?;
         }
-        self.publisher.prepare(table)?;
+        self.publisher.prepare(std::slice::from_ref(table))?;
         // it may have had to wait
         self.pipeline.monitor.enter(State::Streaming, None, None);
         Ok(())

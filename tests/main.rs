@@ -20,6 +20,7 @@ mod fencing;
 mod idle;
 mod large;
 mod ordering;
+mod published;
 mod resume;
 mod rights;
 mod road;

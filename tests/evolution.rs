@@ -1,7 +1,6 @@
 //! Tables change their shape, their key, their name and their place in the publication while they are captured: every event
 //! decodes with the version that was right for its row, and nothing is lost in silence.
 
-mod copying;
 mod publication;
 mod shapes;
 

@@ -21,6 +21,7 @@ mod idle;
 mod large;
 mod messages;
 mod ordering;
+mod published;
 mod resume;
 mod retention;
 mod rights;

@@ -23,6 +23,18 @@ fn what_cannot_work_is_refused_with_the_next_step() {
     server.sql("create view v as select 1; create unlogged table un (id int primary key)");
     assert!(stop(source(&server.config(&["public.v"])).start(None)).0.contains("is a view"));
     assert!(stop(source(&server.config(&["public.un"])).start(None)).0.contains("is unlogged"));
+    server.sql(
+        "create materialized view mv as select 1; create extension file_fdw; create server f foreign data wrapper file_fdw; \
+         create foreign table ft (l text) server f options (filename '/dev/null'); create sequence sq",
+    );
+    for (name, why) in [
+        ("mv", "public.mv is a view: capture the tables that it reads"),
+        ("ft", "public.ft is a foreign table: capture it where it lives"),
+        ("sq", "there is no table public.sq"),
+    ] {
+        let (what, help) = stop(source(&server.config(&[&format!("public.{name}")])).start(None));
+        assert!(what.contains(why) && !help.is_empty(), "{what}; {help}");
+    }
     // Nothing was made on the way.
     assert_eq!(server.sql("select count(*) from pg_publication"), "0");
     assert_eq!(server.sql("select count(*) from pg_replication_slots"), "0");

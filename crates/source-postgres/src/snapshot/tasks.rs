@@ -432,12 +432,16 @@ impl Snapshots {
             }
             // A wish is not worth the pipeline.
             SourceError::Stop { help, .. } if task.progress.asked => {
+                let help = refused(&self.config, &task.table.name, &what, help);
                 let name = task.table.name.to_string();
                 self.pause(at);
                 tracing::error!(table = %name, %what, %help, "the snapshot of the table is paused; changes flow on");
                 Ok(())
             }
-            SourceError::Stop { what, help } => Err(Error::stop(what, refused(&task.table.name, &help))),
+            SourceError::Stop { what, help } => {
+                let help = refused(&self.config, &task.table.name, &what, help);
+                Err(Error::stop(what, help))
+            }
         }
     }
 
@@ -496,11 +500,19 @@ impl Snapshots {
     }
 }
 
-fn refused(table: &TableName, help: &str) -> String {
-    format!(
-        "{help} (the snapshot reads the whole table: GRANT SELECT ON {} TO this role, and BYPASSRLS where policies hide rows)",
-        sql::table(table)
-    )
+/// Who must do what, when the server does not let the role read a table: exactly, with the role's name.
+fn refused(config: &Config, table: &TableName, what: &str, help: String) -> String {
+    let role = config.endpoint().map_or_else(|_| "headwater".to_owned(), |endpoint| sql::plain(&endpoint.user));
+    let reason = "the snapshot reads the whole table";
+    if what.contains("row-level security") {
+        format!("{reason}, and policies hide rows of it from this role: ALTER ROLE {role} BYPASSRLS;")
+    } else if what.contains("permission denied for schema") {
+        format!("{reason}: GRANT USAGE ON SCHEMA {} TO {role};", sql::plain(&table.schema))
+    } else if what.contains("permission denied") {
+        format!("{reason}: GRANT SELECT ON {} TO {role};", sql::table(table))
+    } else {
+        help
+    }
 }
 
 #[cfg(test)]

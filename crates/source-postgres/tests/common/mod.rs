@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use change::{Kind, Position, Resume, Row, Source, SourceError, Started, Step, Table, Value};
+use change::{Identity, Kind, Position, Resume, Row, Source, SourceError, Started, Step, Table, Value};
 use source_postgres::{Config, PostgresSource};
 
 const BIN: &str = "/usr/lib/postgresql/15/bin";
@@ -191,13 +191,37 @@ pub fn started(config: &Config, from: Option<&Resume>) -> (PostgresSource, Start
 }
 
 /// Reads until `enough` says so; fails after ten seconds.
-pub fn read_until(source: &mut PostgresSource, mut enough: impl FnMut(&[Line]) -> bool) -> Vec<Line> {
+pub fn read_until(source: &mut PostgresSource, enough: impl FnMut(&[Line]) -> bool) -> Vec<Line> {
+    read_within(source, Duration::from_secs(10), enough)
+}
+
+pub fn read_within(
+    source: &mut PostgresSource,
+    deadline: Duration,
+    mut enough: impl FnMut(&[Line]) -> bool,
+) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let begin = Instant::now();
     while !enough(&lines) {
-        assert!(begin.elapsed() < Duration::from_secs(10), "only {lines:#?}");
+        let last = &lines[lines.len().saturating_sub(20)..];
+        assert!(begin.elapsed() < deadline, "only {} lines, the last are {last:#?}", lines.len());
         if let Some(text) = line(source).unwrap() {
             lines.push(Line { text, position: source.position() });
+        }
+    }
+    lines
+}
+
+/// Reads until nothing comes for a while.
+pub fn read_silence(source: &mut PostgresSource) -> Vec<Line> {
+    let (mut lines, mut silent) = (Vec::new(), 0);
+    while silent < 4 {
+        match line(source).unwrap() {
+            Some(text) => {
+                silent = 0;
+                lines.push(Line { text, position: source.position() });
+            }
+            None => silent += 1,
         }
     }
     lines
@@ -215,6 +239,10 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
         Step::Chunk(_) => Some("chunk".to_owned()),
         Step::Progress { key, text } => Some(format!("progress {key} {text}")),
         Step::Commit { .. } => Some("commit".to_owned()),
+        Step::Table(table) if table.identity == Identity::Index => {
+            let key: Vec<&str> = table.key.iter().map(|&at| table.columns[at].name.as_str()).collect();
+            Some(format!("table {} by {}", table.name, key.join(", ")))
+        }
         Step::Table(table) => Some(format!("table {}", table.name)),
         Step::Change(change) => {
             let kind = match change.kind {

@@ -168,15 +168,15 @@ fn judge(server: &Server, scenario: &Scenario, last: &str, columns: usize, lines
     let mut in_shape: BTreeMap<String, usize> = BTreeMap::new();
     for text in common::changes(lines) {
         let mut words = text.split(' ').skip(1);
-        let (kind, table) = (words.next().unwrap(), words.next().unwrap());
-        if table != last {
+        let (kind, table) = (words.next(), words.next());
+        if table != Some(last) {
             continue;
         }
         let row = text.rsplit_once('(').and_then(|(_, row)| row.split_once(')')).map_or("", |(row, _)| row);
         let cells: Vec<&str> = row.split(',').collect();
         match kind {
-            "truncate" => state.clear(),
-            "delete" => drop(state.remove(cells[0])),
+            Some("truncate") => state.clear(),
+            Some("delete") => drop(state.remove(cells[0])),
             _ => {
                 state.insert(cells[0].to_owned(), cells[1].to_owned());
                 *in_shape.entry(cells[0].to_owned()).or_default() +=

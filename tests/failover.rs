@@ -60,6 +60,23 @@ fn a_checkpoint_before_the_fork_goes_on_at_the_new_primary() -> Result<()> {
     Ok(())
 }
 
+/// The standby has everything but the slot: from where it would go on is not known, so nothing may be made anew silently.
+#[test]
+fn a_new_primary_without_the_slot_is_refused() -> Result<()> {
+    let (primary, standby, mut scene) = pair("slotless")?;
+    primary.kill()?;
+    standby.promote()?;
+    move_to(&mut scene, &standby);
+    scene.database.execute(&format!("select pg_drop_replication_slot('{}')", scene.name))?;
+    let headwater = scene.launch()?;
+    assert_eq!(headwater.wait_exit(PATIENCE)?, 3, "{}", headwater.output());
+    let output = headwater.output();
+    for word in ["promoted to a new timeline", &format!("slot {} is gone", scene.name), "accept gap"] {
+        ensure!(output.contains(word), "{word} is missing in\n{output}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_checkpoint_past_the_fork_is_refused_with_what_is_missing() -> Result<()> {
     let (primary, standby, mut scene) = pair("diverged")?;

@@ -1,23 +1,23 @@
-//! A transaction far larger than memory passes through in pieces.
+//! What is larger than memory passes through in pieces, and what is many does not add up. `HEADWATER_LARGE_ROWS` and
+//! `HEADWATER_TABLES` ask for more.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use testkit::process::peak_rss;
-use testkit::{eventually, shared};
+use testkit::{Event, Headwater, eventually, shared};
 
 use crate::support::{PATIENCE, Scene};
 
 /// How much of the connector may be resident at its worst.
 const MOST: u64 = 64 << 20;
-/// `HEADWATER_LARGE_ROWS` asks for more.
-const ROWS: u64 = 1_000_000;
 
 #[test]
 fn big_transaction_bounded_memory() -> Result<()> {
-    let rows = std::env::var("HEADWATER_LARGE_ROWS").ok().map_or(Ok(ROWS), |text| text.parse())?;
+    let rows = asked("HEADWATER_LARGE_ROWS", 1_000_000)?;
     let scene = Scene::new(
         "large",
         "create table big (id bigint primary key, amount numeric(12,2), note text); create table finish (id int primary key)",
@@ -50,6 +50,91 @@ fn big_transaction_bounded_memory() -> Result<()> {
     ensure!(peak <= MOST, "{peak} bytes were resident, {MOST} are promised");
     assert_eq!(headwater.terminate(PATIENCE)?, 0);
     Ok(())
+}
+
+/// Pieces of it are in the topic when the process dies: the next one goes on behind the last of them.
+#[test]
+fn killed_in_the_middle_of_a_large_transaction() -> Result<()> {
+    let rows = asked("HEADWATER_LARGE_ROWS", 200_000)?;
+    let mut scene = Scene::new("middle", "create table big (id bigint primary key, note text)")?;
+    // Many pieces, so that there is a middle on every machine.
+    scene.kafka = "batch.max_bytes = \"256KiB\"".to_owned();
+    let mut headwater = scene.start()?;
+    scene
+        .database
+        .execute(&format!("insert into big select i, 'row number ' || i from generate_series(1, {rows}) i"))?;
+    let published = |headwater: &Headwater, more_than: usize| {
+        eventually(PATIENCE, "more of the transaction", || {
+            let count = scene.oracle().count(&scene.topic("big"))?;
+            ensure!(count > more_than, "{count} rows\n{}", headwater.output());
+            Ok(count)
+        })
+    };
+    let (mut count, mut middles) = (0, 0);
+    for _ in 0..4 {
+        count = published(&headwater, count)?;
+        headwater.kill9()?;
+        middles += usize::from(scene.oracle().count(&scene.topic("big"))? < usize::try_from(rows)?);
+        headwater = scene.start()?;
+        if count as u64 == rows {
+            break;
+        }
+    }
+    ensure!(middles > 0, "every kill came after the end");
+    published(&headwater, usize::try_from(rows)? - 1)?;
+    each_once(&scene.topic("big"), rows).with_context(|| headwater.output())?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0);
+    Ok(())
+}
+
+/// One pipeline, many tables: all are copied, all stream, and memory stays small.
+#[test]
+fn many_tables_in_one_pipeline() -> Result<()> {
+    let tables = asked("HEADWATER_TABLES", 150)?;
+    let mut scene = Scene::new("many", "select")?;
+    let create =
+        |n: u64| format!("create table t{n} (id int primary key, a text, b timestamptz default now(), c numeric(9,2))");
+    for first in (1..=tables).step_by(100) {
+        let some: Vec<String> = (first..=tables.min(first + 99)).map(create).collect();
+        scene.database.execute(&some.join(";"))?;
+    }
+    let each = |statement: &str| {
+        let run = format!("do $$ begin for n in 1..{tables} loop execute format('{statement}', n); end loop; end $$");
+        scene.database.execute(&run)
+    };
+    each("insert into t%s select i, ''copied'', now(), i from generate_series(1, 3) i")?;
+    scene.source = "snapshot = \"initial\"".to_owned();
+    let begin = Instant::now();
+    let headwater = scene.launch()?;
+    let patience = PATIENCE + Duration::from_millis(tables * 200);
+    headwater.wait_ready(patience).with_context(|| headwater.output())?;
+    let ready = begin.elapsed();
+    each("insert into t%s values (4, ''streamed'', now(), 4)")?;
+    eventually(patience, "all rows", || {
+        let seen = headwater.metric("headwater_rows_total")?.unwrap_or_default();
+        ensure!(seen >= (4 * tables) as f64, "{seen} rows of {tables} tables\n{}", headwater.process().tail());
+        Ok(())
+    })?;
+    let (all, peak) = (begin.elapsed(), peak_rss(headwater.pid())?);
+    println!(
+        "{tables} tables: streaming after {ready:.1?}, all copied after {all:.1?}, {} kB resident at most",
+        peak / 1024
+    );
+    for n in (1..=tables).step_by(usize::try_from(tables / 10)?.max(1)) {
+        // What was inserted while the table was copied may come both as a change and as a copy.
+        let ids =
+            |events: &[Event]| events.iter().filter_map(|event| event.after("id").as_i64()).collect::<BTreeSet<_>>();
+        let all = BTreeSet::from([1, 2, 3, 4]);
+        scene.oracle().wait_for(&scene.topic(&format!("t{n}")), PATIENCE, |events| ids(events) == all)?;
+    }
+    ensure!(peak <= MOST, "{peak} bytes were resident, {MOST} are promised");
+    assert_eq!(headwater.terminate(PATIENCE)?, 0);
+    Ok(())
+}
+
+/// A number that a variable may raise.
+fn asked(variable: &str, default: u64) -> Result<u64> {
+    Ok(std::env::var(variable).ok().map_or(Ok(default), |text| text.parse())?)
 }
 
 /// The keys 1 to `rows`, each once. Reads the number out of the key by itself: a million events are too many to decode.

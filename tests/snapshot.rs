@@ -1,5 +1,6 @@
 //! Rows that were there before: copied once, beside the stream, without a lock; and nothing old ever undoes something new.
 
+mod commands;
 mod fences;
 
 use std::collections::{BTreeMap, HashMap};

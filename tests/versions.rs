@@ -6,7 +6,7 @@ use testkit::{Database, Postgres, shared};
 use crate::road::{self, SHOP};
 use crate::support::{Neighbours, Scene, seed};
 use crate::tables::{self, SHAPE};
-use crate::{resume, types};
+use crate::{resume, retention, types};
 
 /// A database of a server of another version, with the shared broker and registry.
 pub(crate) fn beside(server: &Postgres) -> Result<(Database, Neighbours)> {
@@ -24,6 +24,7 @@ fn core(version: &str) -> Result<()> {
     let run = || -> Result<()> {
         road::changes_arrive(&scene("road", SHOP)?)?;
         tables::shape_changes(&scene("shape", SHAPE)?)?;
+        retention::holders_are_named(scene("held", SHOP)?)?;
         types::every_type(scene("types", types::SETUP)?)?;
         let (database, neighbours) = beside(&server)?;
         resume::survives_kills(&Scene::journaled_on("kill", database, neighbours)?, 4, seed(version))

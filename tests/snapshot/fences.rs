@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::*;
 
 /// The checkpoint's word on how many rows of the table were copied.
-fn copied_rows(scene: &Scene, table: &str) -> Result<u64> {
+pub(super) fn copied_rows(scene: &Scene, table: &str) -> Result<u64> {
     let key = format!("{}/public.{table}", scene.name).into_bytes();
     let records = scene.oracle().raw(&format!("{}.checkpoints", scene.name), 0)?;
     let last = records.into_iter().rfind(|(found, _)| found.as_ref() == Some(&key));

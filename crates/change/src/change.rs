@@ -13,6 +13,8 @@ pub enum Kind {
     Truncate,
     /// A row that was there already, copied from the table.
     Read,
+    /// Something that an application wrote into the log itself.
+    Message,
 }
 
 /// A transaction that the server has committed.
@@ -35,7 +37,7 @@ pub struct Change<'a> {
     /// `before` holds only the columns of the replica identity; all others answer [`Absent`](crate::Value::Absent)
     /// with reason `KeyOnly`.
     pub before_is_key_only: bool,
-    /// The new row: `None` for deletes and truncates. The row itself for reads.
+    /// The new row: `None` for deletes and truncates. The row itself for reads, the message for messages.
     pub after: Option<&'a dyn Row>,
     /// Number of this change in its transaction, from 1, over all captured tables.
     pub total_order: u64,

@@ -275,7 +275,7 @@ impl Plan {
     fn append(&self, change: &Change<'_>, out: &mut Records) -> Result<(), EncodeError> {
         let event = |op, before, after| Event { op, before, after, change };
         match change.kind {
-            Kind::Insert | Kind::Read => {
+            Kind::Insert | Kind::Read | Kind::Message => {
                 let after = Rows::new(self.row(change, Image::After)?, Image::After);
                 let key = self.append_key(&after, out)?;
                 self.append_value(&event(crate::render::op(change.kind), None, Some(after)), key, out)

@@ -20,6 +20,7 @@ pub const fn op(kind: Kind) -> &'static str {
         Kind::Delete => "d",
         Kind::Truncate => "t",
         Kind::Read => "r",
+        Kind::Message => "m",
     }
 }
 
@@ -153,6 +154,7 @@ pub fn render_line(change: &Change<'_>, color: bool) -> Result<String, ValueErro
         Kind::Delete => ("delete  ", "31"),
         Kind::Truncate => ("truncate", "35"),
         Kind::Read => ("read    ", "36"),
+        Kind::Message => ("message ", "34"),
     };
     let mut line = format!("{} {}", paint(code, word), paint("1", &printable(&change.table.name.to_string())));
     let table = change.table.as_ref();

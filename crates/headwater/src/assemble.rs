@@ -25,6 +25,10 @@ pub fn source(config: &Config) -> source_postgres::Config {
     assembled.table_interval = source.table_refresh;
     assembled.snapshot = source.snapshot;
     assembled.snapshot_workers = source.snapshot_workers;
+    assembled.messages.clone_from(&source.messages);
+    assembled.snapshot_rate = source.snapshot_rate;
+    assembled.snapshot_where.clone_from(&source.snapshot_where);
+    assembled.wal_disk = source.wal_disk;
     assembled
 }
 

@@ -22,6 +22,14 @@ Examples:
       --tables 'public.*' --brokers localhost:9092 --topic-prefix shop \\
       --registry-url http://localhost:8081";
 
+const SNAPSHOT_EXAMPLES: &str = "\
+Examples:
+  headwater snapshot -c shop.toml
+  headwater snapshot public.orders --where \"placed > '2026-01-01'\" --wait -c shop.toml
+  headwater snapshot --pause -c shop.toml
+
+The command asks the running process at its admin.listen, with the token of [admin] if there is one.";
+
 /// Publishes each committed change of a database to Kafka, exactly once.
 ///
 /// headwater reads the write-ahead log of PostgreSQL, turns every row change into an Avro event whose schema the registry
@@ -71,6 +79,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Accept,
     },
+    /// Show how far the copies of tables are, copy tables again, pause and resume
+    #[command(after_help = SNAPSHOT_EXAMPLES)]
+    Snapshot(Snapshot),
     /// Check the configuration, or describe every key
     Config {
         #[command(subcommand)]
@@ -126,6 +137,28 @@ pub struct Query {
     pub settings: SettingFlags,
     #[command(flatten)]
     pub output: OutputFlag,
+}
+
+/// What is wished of copies; nothing: they are shown.
+#[derive(Clone, Debug, Args)]
+pub struct Snapshot {
+    /// Tables to copy again from the first row, as schema.table; with --pause or --resume the ones that are meant
+    #[arg(id = "chosen", value_name = "TABLE")]
+    pub tables: Vec<String>,
+    /// Copy only rows for which this SQL condition holds
+    #[arg(long = "where", value_name = "CONDITION", requires = "chosen", conflicts_with_all = ["pause", "resume"])]
+    pub condition: Option<String>,
+    /// Read no more of these tables, or of all; changes flow on
+    #[arg(long, conflicts_with = "resume")]
+    pub pause: bool,
+    /// Go on with paused copies, behind the last row that was copied
+    #[arg(long)]
+    pub resume: bool,
+    /// Show the progress until the copies are complete
+    #[arg(long, conflicts_with = "pause")]
+    pub wait: bool,
+    #[command(flatten)]
+    pub query: Query,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -294,6 +327,7 @@ Commands:
   checkpoint  Look at the position that is stored in Kafka
   accept      Accept what headwater refuses by itself, knowing what it costs; without --yes only
               says what would be done
+  snapshot    Show how far the copies of tables are, copy tables again, pause and resume
   config      Check the configuration, or describe every key
   version     Print the version
   help        Print this message or the help of the given subcommand(s)

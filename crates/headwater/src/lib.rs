@@ -11,4 +11,5 @@ pub mod failure;
 pub mod logging;
 pub mod metrics;
 pub mod output;
+pub mod retention;
 pub mod status;

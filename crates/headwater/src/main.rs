@@ -45,6 +45,9 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
             };
             commands::accept::run(&load(&arguments.query.settings)?.config, accepted, arguments.yes)?;
         }
+        Command::Snapshot(snapshot) => {
+            commands::snapshot::run(&load(&snapshot.query.settings)?.config, snapshot)?;
+        }
         Command::Tail(tail) => commands::tail::run(tail)?,
         Command::Doctor(query) => {
             return Ok(commands::diagnose::run(&load(&query.settings)?.config, query.output.output)?);

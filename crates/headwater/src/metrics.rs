@@ -4,8 +4,10 @@
 use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use change::{Copies, CopyState, TableCopy};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
@@ -39,6 +41,48 @@ struct BuildLabels {
 pub fn register_process(registry: &mut Registry, version: &'static str) {
     registry.register(BUILD, BUILD_HELP, Info::new(BuildLabels { version }));
     registry.register_collector(Box::new(Process::begin()));
+}
+
+/// Registers the metrics of copies.
+pub fn register_copies(registry: &mut Registry, copies: &Copies) {
+    registry.register_collector(Box::new(Snapshots(copies.clone())));
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabels {
+    table: String,
+}
+
+/// Asks the source at every scrape.
+#[derive(Debug)]
+struct Snapshots(Copies);
+
+impl Collector for Snapshots {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        type Sample = fn(&TableCopy) -> Option<f64>;
+        let gauges: [(&str, &str, Sample); 4] = [
+            ("headwater_snapshot_rows", "Rows that the copy of a table has read", |copy| Some(copy.rows as f64)),
+            ("headwater_snapshot_estimated_rows", "Rows that the table has, as the database estimates it", |copy| {
+                copy.estimate.map(|rows| rows as f64)
+            }),
+            ("headwater_snapshot_complete", "1 when the copy of a table is complete", |copy| {
+                Some(f64::from(u8::from(copy.state == CopyState::Complete)))
+            }),
+            ("headwater_snapshot_paused", "1 while the copy of a table is paused", |copy| {
+                Some(f64::from(u8::from(copy.state == CopyState::Paused)))
+            }),
+        ];
+        let copies = self.0.all();
+        for (name, help, sample) in gauges {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (table, copy) in &copies {
+                let Some(value) = sample(copy) else { continue };
+                let labels = TableLabels { table: table.to_string() };
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The text of all metrics, as Prometheus reads it.

@@ -3,17 +3,27 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use change::{Copies, TableCopy, TableName};
 use pipeline::{Metrics, Monitor, Progress};
 use prometheus_client::registry::Registry;
 
-use crate::admin::{KafkaStatus, MetricsSource, SourceStatus, State, Status, StatusSource, TableStatus};
+use crate::admin::{
+    KafkaStatus, MetricsSource, SnapshotStatus, SourceStatus, State, Status, StatusSource, TableStatus,
+};
 use crate::assemble::VERSION;
 use crate::config::Config;
 use crate::metrics;
+use crate::retention::{self, Shown};
 
 /// The status of a running pipeline, asked for at every request.
-pub fn source(config: &Config, monitor: &Monitor, alive: &Arc<AtomicBool>) -> StatusSource {
-    let (monitor, alive) = (monitor.clone(), Arc::clone(alive));
+pub fn source(
+    config: &Config,
+    monitor: &Monitor,
+    copies: &Copies,
+    kept: &Shown,
+    alive: &Arc<AtomicBool>,
+) -> StatusSource {
+    let (monitor, copies, kept, alive) = (monitor.clone(), copies.clone(), kept.clone(), Arc::clone(alive));
     let name = config.name.clone();
     let (delivery, brokers) = (config.kafka.delivery.as_str().to_owned(), config.kafka.brokers.clone());
     Arc::new(move || {
@@ -23,7 +33,10 @@ pub fn source(config: &Config, monitor: &Monitor, alive: &Arc<AtomicBool>) -> St
             brokers: brokers.clone(),
             transactions_committed: progress.batches,
         };
-        describe(&name, progress, kafka, alive.load(Ordering::Relaxed))
+        let mut status = describe(&name, progress, kafka, alive.load(Ordering::Relaxed));
+        status.source.retention = kept.look().map(Into::into);
+        status.snapshots = copies.all().into_iter().map(snapshot).collect();
+        status
     })
 }
 
@@ -37,6 +50,7 @@ fn describe(name: &str, progress: Progress, kafka: KafkaStatus, alive: bool) -> 
         deletes: table.deletes,
         truncates: table.truncates,
         reads: table.reads,
+        messages: table.messages,
     });
     Status {
         name: name.to_owned(),
@@ -57,6 +71,19 @@ fn describe(name: &str, progress: Progress, kafka: KafkaStatus, alive: bool) -> 
         kafka,
         rows_per_second: None,
         tables: tables.collect(),
+        snapshots: Vec::new(),
+    }
+}
+
+fn snapshot((table, copy): (TableName, TableCopy)) -> SnapshotStatus {
+    SnapshotStatus {
+        table: table.to_string(),
+        state: copy.state.name().to_owned(),
+        rows: copy.rows,
+        estimated_rows: copy.estimate,
+        share: copy.share(),
+        rows_per_second: copy.rows_per_second,
+        seconds_left: copy.seconds_left(),
     }
 }
 
@@ -79,15 +106,17 @@ fn whole_seconds(micros: i64) -> u64 {
 }
 
 /// The text of all metrics, asked for at every scrape.
-pub fn metrics(engine: &Metrics) -> MetricsSource {
-    let registry = Arc::new(registry(engine));
+pub fn metrics(engine: &Metrics, copies: &Copies, kept: &Shown) -> MetricsSource {
+    let registry = Arc::new(registry(engine, copies, kept));
     Arc::new(move || metrics::encode(&registry))
 }
 
-/// The engine's metrics and the process's.
-pub fn registry(engine: &Metrics) -> Registry {
+/// The engine's metrics, the source's and the process's.
+pub fn registry(engine: &Metrics, copies: &Copies, kept: &Shown) -> Registry {
     let mut registry = Registry::default();
     engine.register(&mut registry);
+    metrics::register_copies(&mut registry, copies);
+    retention::register(&mut registry, kept);
     metrics::register_process(&mut registry, VERSION);
     registry
 }

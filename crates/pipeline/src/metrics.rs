@@ -64,7 +64,7 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "headwater_rows",
-            "Row changes that are durable in Kafka, by table and operation (c, u, d, t)",
+            "Row changes that are durable in Kafka, by table and operation (c, u, d, t, r, m)",
             self.rows.clone(),
         );
         registry.register(

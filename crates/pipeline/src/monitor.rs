@@ -69,6 +69,8 @@ pub struct TableProgress {
     pub truncates: u64,
     /// Rows copied by a snapshot.
     pub reads: u64,
+    /// Messages that applications wrote into the log.
+    pub messages: u64,
 }
 
 /// Shared with whoever looks. The engine writes once per batch.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use change::{Change, Kind, SourceInfo, Table, TableName};
 use event_avro::{Plan, Records};
-use schema_registry::{Part, RegisterError};
+use schema_registry::{Part, RegisterError, SchemaId};
 use sink_kafka::{Admin, Outgoing, Producer, SendError, TopicSpec};
 
 use crate::error::{Failure, Leg};
@@ -26,6 +26,20 @@ struct Outlet {
     partitions: i32,
     plan: Plan,
     counts: TableProgress,
+}
+
+/// A schema that the registry has to know before a table's changes can be published.
+struct Wanted<'a> {
+    table: &'a Table,
+    part: Part,
+    topic: &'a str,
+    schema: String,
+}
+
+impl Wanted<'_> {
+    fn subject(&self) -> String {
+        schema_registry::subject(self.topic, self.part)
+    }
 }
 
 /// What a batch has published, for metrics and the status page.
@@ -79,30 +93,54 @@ impl Publisher {
         self.by_name.get(&table.name).and_then(|&at| self.outlets.get(at)).is_some_and(|outlet| outlet.table == *table)
     }
 
-    /// Makes the table's topic, registers its schemas and compiles its plan. Waits as long as the registry is away.
-    pub(crate) fn prepare(&mut self, table: &Arc<Table>) -> Result<(), Failure> {
-        let topic = event_avro::topic(&self.config.topic_prefix, &table.name.schema, &table.name.table)
-            .map_err(|error| Failure::Stop { what: error.to_string(), help: NAME_HELP.to_owned() })?;
-        let spec = TopicSpec::events(&topic, &self.kafka.topics);
-        let states = self.admin.ensure(&[spec]).map_err(|error| Failure::kafka(&error))?;
-        let partitions = states.first().map_or(1, |state| state.partitions);
+    /// Makes the tables' topics, registers their schemas and compiles their plans. Waits as long as the registry is away.
+    pub(crate) fn prepare(&mut self, tables: &[Arc<Table>]) -> Result<(), Failure> {
+        let (begin, mut told) = (clock::now(), clock::now());
+        for (done, some) in tables.chunks(AT_ONCE).enumerate() {
+            if told.elapsed() > TELL {
+                told = clock::now();
+                let (ready, all) = (done * AT_ONCE, tables.len());
+                tracing::info!(ready, all, seconds = begin.elapsed().as_secs(), "preparing topics and schemas");
+            }
+            self.prepare_some(some)?;
+        }
+        Ok(())
+    }
+
+    fn prepare_some(&mut self, tables: &[Arc<Table>]) -> Result<(), Failure> {
         let naming = event_avro::Naming { prefix: self.config.topic_prefix.clone() };
-        let key_header = match event_avro::key_schema(table, &naming) {
-            Some(schema) => self.register(&schema_registry::subject(&topic, Part::Key), &schema, table)?,
-            None => NO_HEADER,
+        let name = |table: &Arc<Table>| {
+            event_avro::topic(&self.config.topic_prefix, &table.name.schema, &table.name.table)
+                .map_err(|error| Failure::Stop { what: error.to_string(), help: NAME_HELP.to_owned() })
         };
-        let schema = event_avro::value_schema(table, &self.info, &naming);
-        let value_header = self.register(&schema_registry::subject(&topic, Part::Value), &schema, table)?;
-        let stream = event_avro::Stream { name: &self.config.topic_prefix, version: self.config.version };
-        let options = event_avro::Options { tombstones: self.config.tombstones };
-        let plan = Plan::compile(table, &self.info, &stream, &key_header, &value_header, options);
-        self.add(Outlet {
-            table: Arc::clone(table),
-            partitions,
-            plan,
-            counts: TableProgress { topic: topic.clone(), ..TableProgress::default() },
-            topic,
-        });
+        let topics: Vec<String> = tables.iter().map(name).collect::<Result<_, _>>()?;
+        let specs: Vec<TopicSpec> = topics.iter().map(|topic| TopicSpec::events(topic, &self.kafka.topics)).collect();
+        let states = self.admin.ensure(&specs).map_err(|error| Failure::kafka(&error))?;
+        let mut wanted = Vec::with_capacity(2 * tables.len());
+        for (table, topic) in tables.iter().zip(&topics) {
+            let key = event_avro::key_schema(table, &naming);
+            let value = event_avro::value_schema(table, &self.info, &naming);
+            wanted.extend(key.map(|schema| Wanted { table, part: Part::Key, topic, schema }));
+            wanted.push(Wanted { table, part: Part::Value, topic, schema: value });
+        }
+        let headers = self.register(&wanted)?;
+        for (index, (table, topic)) in tables.iter().zip(topics.iter()).enumerate() {
+            let header = |part: Part| {
+                let found = wanted.iter().position(|one| one.topic == topic && one.part == part);
+                found.map_or(NO_HEADER, |at| headers[at])
+            };
+            let stream = event_avro::Stream { name: &self.config.topic_prefix, version: self.config.version };
+            let options = event_avro::Options { tombstones: self.config.tombstones };
+            let (key, value) = (header(Part::Key), header(Part::Value));
+            let plan = Plan::compile(table, &self.info, &stream, &key, &value, options);
+            self.add(Outlet {
+                table: Arc::clone(table),
+                partitions: states.get(index).map_or(1, |state| state.partitions),
+                plan,
+                counts: TableProgress { topic: topic.clone(), ..TableProgress::default() },
+                topic: topic.clone(),
+            });
+        }
         Ok(())
     }
 
@@ -116,28 +154,55 @@ impl Publisher {
         }
     }
 
-    fn register(&self, subject: &str, schema: &str, table: &Table) -> Result<[u8; 5], Failure> {
-        let until = clock::now().checked_add(REGISTRY_PATIENCE);
-        let id = self.runtime.block_on(async {
-            let mut answer = std::pin::pin!(self.registry.register(subject, schema, until));
-            tokio::select! {
-                () = self.shutdown.asked() => return None,
-                answer = &mut answer => return Some(answer),
-                () = tokio::time::sleep(REGISTRY_SILENCE) => {}
+    /// Registers schemas, several at a time: a registry answers in tens of milliseconds, and there may be thousands.
+    fn register(&self, wanted: &[Wanted<'_>]) -> Result<Vec<[u8; 5]>, Failure> {
+        let mut headers = vec![NO_HEADER; wanted.len()];
+        for (some, headers) in wanted.chunks(REQUESTS).zip(headers.chunks_mut(REQUESTS)) {
+            let Some(answers) = self.runtime.block_on(self.ask(some)) else { return Err(Failure::Interrupted) };
+            for ((one, answer), header) in some.iter().zip(answers).zip(headers) {
+                let id = answer.map_err(|error| self.refused(&one.subject(), &one.schema, one.table, &error))?;
+                *header = schema_registry::header(id);
             }
-            let what = format!("no answer about {subject} for {} s; still asking", REGISTRY_SILENCE.as_secs());
-            tracing::warn!(leg = %Leg::Registry, "{what}");
-            self.monitor.enter(State::Retrying, Some(format!("{}: {what}", Leg::Registry)), None);
-            tokio::select! {
-                () = self.shutdown.asked() => None,
-                answer = answer => Some(answer),
-            }
-        });
-        match id {
-            None => Err(Failure::Interrupted),
-            Some(Ok(id)) => Ok(schema_registry::header(id)),
-            Some(Err(error)) => Err(self.refused(subject, schema, table, &error)),
         }
+        Ok(headers)
+    }
+
+    /// The registry's answers; `None` when somebody wants to stop first. Says so when they take long.
+    async fn ask(&self, wanted: &[Wanted<'_>]) -> Option<Vec<Result<SchemaId, RegisterError>>> {
+        let until = clock::now().checked_add(REGISTRY_PATIENCE);
+        let mut requests = tokio::task::JoinSet::new();
+        for (at, one) in wanted.iter().enumerate() {
+            let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject(), one.schema.clone());
+            requests.spawn_on(async move { (at, registry.register(&subject, &schema, until).await) }, &self.runtime);
+        }
+        let mut answers: Vec<Option<Result<SchemaId, RegisterError>>> = wanted.iter().map(|_| None).collect();
+        while !requests.is_empty() {
+            let done = tokio::select! {
+                () = self.shutdown.asked() => return None,
+                done = requests.join_next() => done,
+                () = tokio::time::sleep(REGISTRY_SILENCE) => {
+                    self.tell_silence(wanted.iter().zip(&answers).find(|(_, answer)| answer.is_none()).map(|(one, _)| one));
+                    tokio::select! {
+                        () = self.shutdown.asked() => return None,
+                        done = requests.join_next() => done,
+                    }
+                }
+            };
+            match done {
+                Some(Ok((at, answer))) => answers[at] = Some(answer),
+                // Nothing cancels them.
+                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+                None => {}
+            }
+        }
+        answers.into_iter().collect()
+    }
+
+    fn tell_silence(&self, waiting: Option<&Wanted<'_>>) {
+        let subject = waiting.map(Wanted::subject).unwrap_or_default();
+        let what = format!("no answer about {subject} for {} s; still asking", REGISTRY_SILENCE.as_secs());
+        tracing::warn!(leg = %Leg::Registry, "{what}");
+        self.monitor.enter(State::Retrying, Some(format!("{}: {what}", Leg::Registry)), None);
     }
 
     /// Says which field of which table offends the registry's rule.
@@ -182,6 +247,7 @@ impl Publisher {
             Kind::Delete => outlet.counts.deletes += 1,
             Kind::Truncate => outlet.counts.truncates += 1,
             Kind::Read => outlet.counts.reads += 1,
+            Kind::Message => outlet.counts.messages += 1,
         }
         // A record that may be too large leaves while it is known which row it is.
         if added > LARGE.min(producer.certain_size()) {
@@ -267,6 +333,15 @@ const LARGE: usize = 32 << 10;
 
 /// The registry's frame of a record that has no key.
 const NO_HEADER: [u8; 5] = [0; 5];
+
+/// Tables that are prepared together: their topics are made by one request.
+const AT_ONCE: usize = 100;
+
+/// Requests to the registry at the same time.
+const REQUESTS: usize = 16;
+
+/// How often the log tells that tables are being prepared.
+const TELL: Duration = Duration::from_secs(10);
 
 /// How long one schema is tried before the session ends and the next one begins: long enough for a registry's restart.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);

@@ -108,9 +108,7 @@ impl<'p> Session<'p> {
             progress.durable_position = Some(started.position.to_string());
         });
         let mut publisher = Publisher::new(pipeline, admin, started.info);
-        for table in &started.tables {
-            publisher.prepare(table)?;
-        }
+        publisher.prepare(&started.tables)?;
         tracing::info!(position = %started.position, tables = started.tables.len(), "streaming");
         pipeline.monitor.enter(State::Streaming, None, None);
         Ok(Self {
@@ -257,7 +255,7 @@ impl<'p> Session<'p> {
         if self.opened.is_some() {
             self.close(if self.ledger.in_transaction() { Cut::InsideTransaction } else { Cut::AtTransactionEnd })?;
         }
-        self.publisher.prepare(table)?;
+        self.publisher.prepare(std::slice::from_ref(table))?;
         // it may have had to wait
         self.pipeline.monitor.enter(State::Streaming, None, None);
         Ok(())
@@ -302,6 +300,7 @@ impl<'p> Session<'p> {
                 ("d", counts.deletes),
                 ("t", counts.truncates),
                 ("r", counts.reads),
+                ("m", counts.messages),
             ] {
                 if count > 0 {
                     metrics.rows.get_or_create(&RowLabels { table: table.clone(), op }).inc_by(count);
@@ -320,6 +319,7 @@ impl<'p> Session<'p> {
                 total.deletes += counts.deletes;
                 total.truncates += counts.truncates;
                 total.reads += counts.reads;
+                total.messages += counts.messages;
                 total.topic = counts.topic;
             }
         });

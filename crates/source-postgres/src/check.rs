@@ -6,6 +6,7 @@ use crate::catalog::{self, Server};
 use crate::config::{Config, Patterns};
 use crate::connection::{Connection, Purpose};
 use crate::error::Error;
+use crate::retention::doctor;
 use crate::{publication, slot, sql};
 
 /// Looks at everything that a stream with this configuration needs. An error means that the server cannot be asked.
@@ -16,6 +17,7 @@ pub fn check(config: &Config) -> Result<Vec<Finding>, SourceError> {
     let server = catalog::server(&mut control)?;
     let mut findings = settings(&server);
     findings.extend(capacity(&mut control)?);
+    findings.extend(doctor::check(&mut control, config)?);
     findings.push(slot_state(&mut control, config, &server)?);
     findings.extend(tables(&mut control, config, &patterns, &server)?);
     control.close();
@@ -59,8 +61,7 @@ fn capacity(control: &mut Connection) -> Result<Vec<Finding>, Error> {
     let rows = control.query(
         doing,
         "SELECT current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots), \
-         current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication), \
-         (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size')",
+         current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication)",
     )?;
     let row = rows.first().ok_or_else(|| catalog::strange(doing))?;
     let mut findings = Vec::new();
@@ -74,19 +75,6 @@ fn capacity(control: &mut Connection) -> Result<Vec<Finding>, Error> {
             finding(Severity::Warning, name, what, Some(help))
         });
     }
-    let name = "max_slot_wal_keep_size";
-    findings.push(match catalog::number(row, 2, doing)? {
-        -1i64 => finding(
-            Severity::Warning,
-            name,
-            "is unlimited: while headwater is down, the log it needs can fill the disk",
-            Some(
-                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); -- as the disk allows"
-                    .to_owned(),
-            ),
-        ),
-        megabytes => good(name, format!("{megabytes} MB: a longer standstill loses the slot, not the disk")),
-    });
     Ok(findings)
 }
 
@@ -101,17 +89,14 @@ fn slot_state(control: &mut Connection, config: &Config, server: &Server) -> Res
         return Ok(finding(Severity::Problem, subject, what, help));
     }
     let holder = slot.active_pid.map_or_else(|| "not in use".to_owned(), |pid| format!("in use by process {pid}"));
-    let lag = slot.retained.map_or_else(String::new, |bytes| format!(", holds {bytes} bytes of log"));
+    let lag =
+        slot.retained.map_or_else(String::new, |bytes| format!(", keeps {} of log", change::bytes_in_words(bytes)));
     let what = format!(
         "{holder}{lag}, wal_status {}, confirmed up to {}",
         slot.wal_status,
         slot.confirmed_flush.unwrap_or_default()
     );
-    let severity = if matches!(slot.wal_status.as_str(), "reserved" | "extended" | "") {
-        Severity::Good
-    } else {
-        Severity::Warning
-    };
+    let severity = if matches!(slot.wal_status.as_str(), "reserved" | "") { Severity::Good } else { Severity::Warning };
     Ok(finding(severity, subject, what, None))
 }
 

@@ -31,7 +31,7 @@ pub struct Config {
     pub deadline: Duration,
     #[serde(default = "default_connect_timeout", deserialize_with = "duration")]
     pub connect_timeout: Duration,
-    /// How often the catalogue is asked for new tables that match `tables`.
+    /// How often the catalogue is asked for new tables that match `tables`, and the slot's state, at least every 10 s.
     #[serde(default = "default_table_interval", deserialize_with = "duration")]
     pub table_interval: Duration,
     /// The slot and the publication vanish with the connection: for looking, not for delivering.
@@ -46,12 +46,18 @@ pub struct Config {
     /// How many tables are copied at the same time, each with a connection of its own.
     #[serde(default = "default_snapshot_workers")]
     pub snapshot_workers: usize,
+    /// Which logical messages are published, by prefix, with `*` for any text.
+    #[serde(default)]
+    pub messages: Vec<String>,
     /// How many bytes of rows all copies together read in a second; `None`: as many as they can.
     #[serde(default)]
     pub snapshot_rate: Option<u64>,
     /// By table: which of its rows are copied, as SQL behind `WHERE`.
     #[serde(default)]
     pub snapshot_where: BTreeMap<String, String>,
+    /// The bytes that the server's log may take on its disk, if the disk is to be watched: SQL cannot tell what is free.
+    #[serde(default)]
+    pub wal_disk: Option<u64>,
 }
 
 /// Whether tables are copied.
@@ -152,8 +158,10 @@ impl Config {
             queue_bytes: DEFAULT_QUEUE_BYTES,
             snapshot: Snapshot::default(),
             snapshot_workers: DEFAULT_SNAPSHOT_WORKERS,
+            messages: Vec::new(),
             snapshot_rate: None,
             snapshot_where: BTreeMap::new(),
+            wal_disk: None,
         }
     }
 
@@ -274,6 +282,20 @@ impl Patterns {
 impl Pattern {
     fn matches(&self, name: &TableName) -> bool {
         glob(&self.schema, &name.schema) && glob(&self.table, &name.table)
+    }
+}
+
+/// One pattern by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Glob(String);
+
+impl Glob {
+    pub(crate) fn new(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        glob(&self.0, text)
     }
 }
 

@@ -70,10 +70,11 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
     };
     let place = place.unwrap_or(Place::At(remembered));
     let command = format!(
-        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {})",
+        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}{})",
         sql::identifier(&config.slot),
         place.restart(),
-        sql::literal(&sql::identifier(&config.publication)).trim_start()
+        sql::literal(&sql::identifier(&config.publication)).trim_start(),
+        if config.messages.is_empty() { "" } else { ", messages 'true'" }
     );
     let (transport, early) = replication.start_stream(&command)?;
     Ok(Begun { control, transport, early, server, system, place, captured, tables, narrow })

@@ -48,10 +48,13 @@ use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
 use crate::wire::pgoutput::{self, Message, Old};
-use crate::wire::tuple::Cell;
 use crate::{resolve, sql};
 
 mod copying;
+mod messages;
+mod rows;
+
+use messages::Messages;
 
 const DOING: &str = "decoding the stream";
 
@@ -117,6 +120,7 @@ enum Event {
     Begin,
     Table(u32),
     Row(u32, Kind, Option<Old>),
+    Message,
     Commit,
     Copied(Part),
 }
@@ -147,6 +151,9 @@ struct Running {
     cut: Option<Cut>,
     snapshots: Snapshots,
     publishing: Option<Publishing>,
+    messages: Messages,
+    /// When the server sent what is being decoded, microseconds since 2000 by its clock.
+    sent: i64,
     /// Key and text of the progress that is returned next.
     progress: (String, String),
 }
@@ -188,7 +195,7 @@ impl Running {
             server_identity: system.identity(),
             columns: source_columns(),
         };
-        let running = Self {
+        let mut running = Self {
             queue,
             reader: Some(reader),
             _watch: watch,
@@ -211,8 +218,12 @@ impl Running {
             cut: if let Place::Inside(cut) = place { Some(cut) } else { None },
             snapshots,
             publishing: None,
+            messages: Messages::new(&config.messages),
+            sent: 0,
             progress: Default::default(),
         };
+        running.expect_messages();
+        let tables = tables.into_iter().chain(running.messages.table().cloned()).collect();
         Ok((running, Started { info, position: Position::new(place.to_string()), tables }))
     }
 
@@ -261,7 +272,8 @@ impl Running {
                 Ok(Event::Moved)
             }
             Copied::KeepAlive { .. } => Ok(Event::Nothing),
-            Copied::Wal { start, payload, .. } => {
+            Copied::Wal { start, sent, payload, .. } => {
+                self.sent = sent;
                 let message = pgoutput::read(payload, &mut self.old.cells, &mut self.new.cells)
                     .map_err(|error| Error::wire(format!("{DOING} at {start}"))(error))?;
                 self.apply(message, start, base)
@@ -293,7 +305,11 @@ impl Running {
                 self.learn(&relation)?;
                 Ok(Event::Nothing)
             }
-            Message::Type | Message::Logical { .. } => Ok(Event::Nothing),
+            Message::Logical { transactional, lsn, prefix, content } => {
+                self.hear(transactional, lsn, prefix, content)?;
+                Ok(Event::Nothing)
+            }
+            Message::Type => Ok(Event::Nothing),
         }
     }
 
@@ -381,118 +397,6 @@ impl Running {
         }
     }
 
-    /// Whether the shape of a relation has to be returned before its next change. The change is not counted yet, so that
-    /// the position between the two is still before it.
-    fn announce(&mut self, relation: u32) -> bool {
-        let Some(known) = self.relations.get_mut(&relation) else { return false };
-        if !known.shape.captured || std::mem::replace(&mut known.announced, true) {
-            return false;
-        }
-        // Another table had this name before, and may have it again.
-        let name = known.shape.table.name.clone();
-        for (other, known) in &mut self.relations {
-            known.announced &= *other == relation || known.shape.table.name != name;
-        }
-        true
-    }
-
-    fn row(&mut self, row: Waiting) -> Result<Event, Error> {
-        let Waiting { relation, kind, old, lsn, base, noted } = row;
-        if let Some(note) = self.snapshots.next_note() {
-            self.progress = note;
-            self.waiting = Some(row);
-            return Ok(Event::Copied(Part::Progress));
-        }
-        if self.announce(relation) {
-            self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted });
-            return Ok(Event::Table(relation));
-        }
-        if self.contradicts_key(relation, kind, old) {
-            self.waiting = Some(row);
-            return Ok(Event::Nothing);
-        }
-        if !noted && self.note_move(relation, kind, old, base) {
-            self.waiting = Some(Waiting { relation, kind, old, lsn, base, noted: true });
-            return Ok(Event::Copied(Part::Progress));
-        }
-        if !self.count(relation, lsn)? {
-            return Ok(Event::Nothing);
-        }
-        if self.is_shown(relation) {
-            return Ok(Event::Nothing);
-        }
-        let Some(known) = self.relations.get(&relation) else { return Ok(Event::Nothing) };
-        let table = &known.shape.table;
-        for (image, wanted) in [(&self.old, old.is_some()), (&self.new, kind != Kind::Delete)] {
-            if wanted && image.cells.len() != table.columns.len() {
-                return Err(disorder(format!(
-                    "a row of {} at {lsn} has {} columns, the table has {}",
-                    table.name,
-                    image.cells.len(),
-                    table.columns.len()
-                )));
-            }
-        }
-        self.old.place(base, table);
-        self.new.place(base, table);
-        self.complete(kind, old);
-        for (image, wanted) in [(&self.old, old.is_some()), (&self.new, kind != Kind::Delete)] {
-            if wanted {
-                image.check_key().map_err(|error| Error::stop(error.to_string(), "repair the value in the table"))?;
-            }
-        }
-        self.source.lsn = lsn;
-        self.record(relation, kind, old);
-        Ok(Event::Row(relation, kind, old))
-    }
-
-    /// Whether a row has no value where its key should be. Under replica identity full the log does not say what the key
-    /// is, and the catalogue says what it is by now: of rows from before it, it is not the key. The relation has none then,
-    /// until the log describes it anew.
-    fn contradicts_key(&mut self, relation: u32, kind: Kind, old: Option<Old>) -> bool {
-        let Some(known) = self.relations.get_mut(&relation) else { return false };
-        if known.shape.table.identity != Identity::Full {
-            return false;
-        }
-        let lacks = |image: &Image| known.shape.table.key.iter().any(|&at| image.cells.get(at) == Some(&Cell::Null));
-        if !(old.is_some() && lacks(&self.old) || kind != Kind::Delete && lacks(&self.new)) {
-            return false;
-        }
-        let table = Table { key: Vec::new(), ..Table::clone(&known.shape.table) };
-        tracing::info!(table = %table.name, "rows from before the primary key are published without one");
-        known.shape.table = Arc::new(table);
-        known.announced = false;
-        true
-    }
-
-    /// Tells the snapshots who touched what.
-    fn record(&mut self, relation: u32, kind: Kind, old: Option<Old>) {
-        if let Some(flight) = &self.in_flight {
-            self.snapshots.touch(relation, flight.xid, kind, old, &self.old, &self.new);
-        }
-    }
-
-    /// What one image lacks and the other (or the replica identity) tells.
-    fn complete(&mut self, kind: Kind, old: Option<Old>) {
-        if old == Some(Old::Key) {
-            let known = &self.old.table;
-            let key_is_identity = matches!(known.identity, Identity::Default | Identity::Index);
-            for (index, cell) in self.old.cells.iter_mut().enumerate() {
-                // The log writes null for every column outside the identity.
-                if key_is_identity && *cell == Cell::Null && !known.key.contains(&index) {
-                    *cell = Cell::NotInKey;
-                }
-            }
-        }
-        if kind == Kind::Update && old == Some(Old::Full) {
-            for (new, old) in self.new.cells.iter_mut().zip(&self.old.cells) {
-                if *new == Cell::Unchanged {
-                    *new = *old;
-                }
-            }
-        }
-    }
-
     /// A relation message: the shape of the rows to come.
     fn learn(&mut self, relation: &pgoutput::Relation) -> Result<(), Error> {
         let name = TableName::new(&relation.schema, &relation.table);
@@ -548,6 +452,12 @@ impl Running {
                     event => return Ok(Some(event)),
                 }
             }
+            if let Some(event) = self.say()? {
+                match event {
+                    Event::Nothing => {}
+                    event => return Ok(Some(event)),
+                }
+            }
             while let Some(relation) = self.truncated.pop() {
                 if self.announce(relation) {
                     self.truncated.push(relation);
@@ -575,7 +485,10 @@ impl Running {
             }
             match self.advance()? {
                 Event::Nothing => {}
-                Event::Moved if self.next >= self.filled && self.queue.is_empty() => return Ok(None),
+                // While copies go on, silence is not the end of a batch: their next chunk comes soon.
+                Event::Moved if self.next >= self.filled && self.queue.is_empty() && !self.snapshots.is_active() => {
+                    return Ok(None);
+                }
                 Event::Moved => {}
                 event => return Ok(Some(event)),
             }
@@ -589,6 +502,7 @@ impl Running {
             Event::Copied(part) => self.copied_step(*part),
             Event::Begin => self.in_flight.as_ref().map(|flight| Step::Begin(&flight.transaction)),
             Event::Table(oid) => self.relations.get(oid).map(|known| Step::Table(&known.shape.table)),
+            Event::Message => self.message_step(),
             Event::Row(oid, kind, old) => {
                 let known = self.relations.get(oid)?;
                 let flight = self.in_flight.as_ref()?;

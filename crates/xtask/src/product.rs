@@ -24,6 +24,7 @@ pub(crate) struct Pipeline {
     pub(crate) name: String,
     pub(crate) database: String,
     pub(crate) tables: String,
+    pub(crate) snapshot: &'static str,
     /// A publication with another name than the pipeline's.
     pub(crate) publication: Option<String>,
     pub(crate) brokers: String,
@@ -32,14 +33,14 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// The configuration file, without its `[admin]` section. What is measured and shown are changes, not copies.
+    /// The configuration file, without its `[admin]` section.
     pub(crate) fn toml(&self) -> String {
-        let Self { name, database, tables, brokers, registry, delivery, .. } = self;
+        let Self { name, database, tables, snapshot, brokers, registry, delivery, .. } = self;
         let publication =
             self.publication.as_ref().map(|name| format!("publication = \"{name}\"\n")).unwrap_or_default();
         format!(
             "name = \"{name}\"\n\
-             [source]\nurl = \"{database}\"\ntables = [\"{tables}\"]\nsnapshot = \"never\"\n{publication}\
+             [source]\nurl = \"{database}\"\ntables = [\"{tables}\"]\nsnapshot = \"{snapshot}\"\n{publication}\
              [kafka]\nbrokers = \"{brokers}\"\ntopic_prefix = \"{name}\"\ndelivery = \"{delivery}\"\n\
              [registry]\nurl = \"{registry}\"\n"
         )

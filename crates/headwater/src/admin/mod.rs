@@ -1,8 +1,11 @@
-//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`, and a page for people at `/`. It only answers GET, so
-//! it may listen anywhere; a token, where one is configured, guards what tells more than health.
+//! The admin listener: `/healthz`, `/readyz`, `/metrics`, `/status`, and a page for people at `/`; commands come as `POST`.
+//! A token, where one is configured, guards what tells more than health. Without one, commands are taken from this machine
+//! only.
 
 mod health;
 mod page;
+mod retention;
+mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -14,11 +17,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
+use change::Copies;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-pub use status::{KafkaStatus, SourceStatus, State, Status, TableStatus};
+pub use retention::{ConcernStatus, DiskStatus, HolderStatus, RetentionStatus};
+pub use snapshot::{Action, Command, Outcome};
+pub use status::{KafkaStatus, SnapshotStatus, SourceStatus, State, Status, TableStatus};
 
 /// Asked for the status at every request.
 pub type StatusSource = Arc<dyn Fn() -> Status + Send + Sync>;
@@ -41,6 +47,8 @@ pub enum AdminError {
 pub struct Admin {
     pub status: StatusSource,
     pub metrics: MetricsSource,
+    /// Where wishes about copies go.
+    pub copies: Copies,
     pub token: Option<SecretString>,
 }
 
@@ -66,7 +74,8 @@ impl Bound {
 
     /// Answers until `end` comes.
     pub async fn serve(self, admin: Admin, end: impl Future<Output = ()> + Send + 'static) -> Result<(), AdminError> {
-        axum::serve(self.listener, router(admin)).with_graceful_shutdown(end).await.map_err(AdminError::Serve)
+        let service = router(admin).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(self.listener, service).with_graceful_shutdown(end).await.map_err(AdminError::Serve)
     }
 }
 
@@ -75,6 +84,7 @@ fn router(admin: Admin) -> Router {
         .route("/", get(page::page))
         .route("/status", get(status::status))
         .route("/metrics", get(health::metrics))
+        .route("/snapshot", post(snapshot::command))
         .layer(axum::middleware::from_fn_with_state(admin.clone(), token::guard));
     Router::new()
         .route("/healthz", get(health::healthz))

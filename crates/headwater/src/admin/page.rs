@@ -6,7 +6,7 @@ use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
 
-use super::{Admin, State, Status, TableStatus};
+use super::{Admin, SnapshotStatus, State, Status, TableStatus, retention};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -29,10 +29,13 @@ fn render(status: &Status, now: u64) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{name} · {state}</title>\n<style>\n{STYLE}</style>\n\
          <noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n</head>\n<body>\n<main>\n\
-         {}{}{}{}</main>\n<footer>{}</footer>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+         {}{}{}{}{}{}{}</main>\n<footer>{}</footer>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
         head(status, state, now),
         trouble(status),
+        retention::trouble(status.source.retention.as_ref()),
         facts(status, now),
+        retention::section(status.source.retention.as_ref(), now),
+        snapshots(&status.snapshots),
         tables(&status.tables),
         footer(status),
     )
@@ -103,6 +106,36 @@ fn facts(status: &Status, now: u64) -> String {
     text
 }
 
+/// The copies that are not complete; nothing when there are none.
+fn snapshots(copies: &[SnapshotStatus]) -> String {
+    let open: Vec<&SnapshotStatus> = copies.iter().filter(|copy| copy.state != "complete").collect();
+    if open.is_empty() {
+        return String::new();
+    }
+    let complete = copies.len() - open.len();
+    let mut text = format!(
+        "<section class=\"snapshots\">\n<h2>Snapshots <span>{complete} of {} complete</span></h2>\n",
+        copies.len()
+    );
+    for copy in open {
+        // A bar without a value moves, as if something went on.
+        let share = copy.share.or_else(|| (copy.state != "copying").then_some(0.0));
+        let share = share.map_or_else(String::new, |share| format!(" value=\"{share:.3}\""));
+        let of = copy.estimated_rows.map_or_else(String::new, |rows| format!(" of about {}", group(rows)));
+        let rate = copy.rows_per_second.filter(|&rate| rate >= 1.0 && copy.state == "copying");
+        let rate = rate.map_or_else(String::new, |rate| format!(" · {} rows/s", group(rate as u64)));
+        let left = copy.seconds_left.map_or_else(String::new, |left| format!(" · {} left", duration(left)));
+        text.push_str(&format!(
+            "<div class=\"{0}\"><b>{1}</b> <progress{share}></progress> <span>{0} · {2}{of} rows{rate}{left}</span></div>\n",
+            escape(&copy.state),
+            escape(&copy.table),
+            group(copy.rows),
+        ));
+    }
+    text.push_str("</section>\n");
+    text
+}
+
 fn tables(tables: &[TableStatus]) -> String {
     if tables.is_empty() {
         return "<section class=\"tables empty\"><p>No change of any table has been published since the start.</p></section>\n"
@@ -133,7 +166,7 @@ fn footer(status: &Status) -> String {
 }
 
 /// Text that cannot become markup.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -169,7 +202,7 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn span(now: u64, then: u64) -> String {
+pub(super) fn span(now: u64, then: u64) -> String {
     let seconds = now.saturating_sub(then);
     match seconds {
         0..=119 => format!("{seconds} s"),
@@ -191,7 +224,8 @@ mod tests {
             version: evil.clone(),
             reason: Some(evil.clone()),
             help: Some(evil.clone()),
-            tables: vec![TableStatus { name: evil.clone(), topic: evil, ..TableStatus::default() }],
+            tables: vec![TableStatus { name: evil.clone(), topic: evil.clone(), ..TableStatus::default() }],
+            snapshots: vec![SnapshotStatus { table: evil.clone(), state: evil, ..SnapshotStatus::default() }],
             ..Status::default()
         };
         let page = render(&status, 10);

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::IntoResponse;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Admin;
+use super::{Admin, RetentionStatus};
 
 /// What the engine is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -53,6 +53,7 @@ pub struct Status {
     /// Row changes that became durable per second, lately.
     pub rows_per_second: Option<f64>,
     pub tables: Vec<TableStatus>,
+    pub snapshots: Vec<SnapshotStatus>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -66,6 +67,8 @@ pub struct SourceStatus {
     pub durable_position: Option<String>,
     pub lag_seconds: Option<f64>,
     pub last_commit_time: Option<u64>,
+    /// What the database keeps for us; null before it was asked, and while there is no slot.
+    pub retention: Option<RetentionStatus>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -86,6 +89,24 @@ pub struct TableStatus {
     pub truncates: u64,
     /// Rows copied by a snapshot.
     pub reads: u64,
+    /// Logical messages.
+    pub messages: u64,
+}
+
+/// The copy of one table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotStatus {
+    pub table: String,
+    /// `waiting`, `copying`, `paused` or `complete`.
+    pub state: String,
+    /// Rows read so far.
+    pub rows: u64,
+    /// Rows that the table has, as the database estimates it.
+    pub estimated_rows: Option<u64>,
+    /// From 0 to 1.
+    pub share: Option<f64>,
+    pub rows_per_second: Option<f64>,
+    pub seconds_left: Option<f64>,
 }
 
 /// `GET /status`

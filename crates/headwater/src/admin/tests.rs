@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 struct Server {
     address: std::net::SocketAddr,
     status: Arc<Mutex<Status>>,
+    copies: change::Copies,
     end: tokio::sync::oneshot::Sender<()>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -19,9 +20,11 @@ impl Server {
         let address = bound.address();
         let status = Arc::new(Mutex::new(Status { name: "shop".into(), alive: true, ..Status::default() }));
         let shown = Arc::clone(&status);
+        let copies = change::Copies::default();
         let admin = Admin {
             status: Arc::new(move || shown.lock().unwrap().clone()),
             metrics: Arc::new(|| "# EOF\n".into()),
+            copies: copies.clone(),
             token: token.map(Into::into),
         };
         let (end, ended) = tokio::sync::oneshot::channel();
@@ -29,7 +32,7 @@ impl Server {
             let ended = async { drop(ended.await) };
             bound.serve(admin, ended).await.unwrap();
         });
-        Self { address, status, end, task }
+        Self { address, status, copies, end, task }
     }
 
     fn set(&self, state: State, alive: bool, reason: Option<&str>) {
@@ -110,5 +113,49 @@ async fn an_address_in_use_is_named_with_the_way_out() {
     let server = Server::start(None).await;
     let error = Bound::bind(server.address).await.unwrap_err();
     assert!(error.to_string().contains(&server.address.to_string()) && error.to_string().contains("--admin-listen"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_wish_is_answered_when_the_source_says_that_it_is_durable() {
+    let server = Server::start(None).await;
+    let copies = server.copies.clone();
+    let post = |body: &str, more: &str| {
+        format!("content-type: application/json\r\ncontent-length: {}\r\n{more}\r\n{body}", body.len())
+    };
+    let source = std::thread::spawn(move || {
+        let mut wishes = Vec::new();
+        while wishes.len() < 2 {
+            for asked in copies.take_asked() {
+                let answer = if wishes.is_empty() { Ok("done".to_owned()) } else { Err("no such table".to_owned()) };
+                asked.answer.send(answer).unwrap();
+                wishes.push(asked.wish);
+            }
+            std::thread::yield_now();
+        }
+        wishes
+    });
+    let again = post(r#"{"action":"again","table":"public.orders","where":"id > 5"}"#, "");
+    assert_eq!(server.ask("POST", "/snapshot", &again).await, (200, r#"{"done":"done"}"#.to_owned()));
+    let pause = post(r#"{"action":"pause"}"#, "");
+    assert_eq!(server.ask("POST", "/snapshot", &pause).await, (409, r#"{"error":"no such table"}"#.to_owned()));
+    let wishes = source.join().unwrap();
+    let (table, condition) = ("public.orders".to_owned(), Some("id > 5".to_owned()));
+    assert_eq!(wishes, [change::Wish::Again { table, condition }, change::Wish::Pause { table: None }]);
+
+    // A page in a browser is nobody who may command.
+    let page = post(r#"{"action":"pause"}"#, "origin: http://headwater\r\n");
+    assert_eq!(server.ask("POST", "/snapshot", &page).await.0, 403);
+    let form = "content-type: text/plain\r\ncontent-length: 18\r\n\r\n{\"action\":\"pause\"}";
+    assert_eq!(server.ask("POST", "/snapshot", form).await.0, 415);
+    for wrong in [r#"{"action":"again"}"#, r#"{"action":"pause","where":"x"}"#, r#"{"action":"stop"}"#] {
+        assert_eq!(server.ask("POST", "/snapshot", &post(wrong, "")).await.0, 422, "{wrong}");
+    }
+    assert!(server.copies.take_asked().is_empty());
+    server.stop().await;
+
+    let server = Server::start(Some("hunter2")).await;
+    assert_eq!(server.ask("POST", "/snapshot", &pause).await.0, 401);
+    assert!(server.copies.take_asked().is_empty());
     server.stop().await;
 }

@@ -24,7 +24,9 @@ pub fn reference() {
 
 /// `headwater config metrics`
 pub fn metrics() {
-    let registry = crate::status::registry(&pipeline::Metrics::sample());
+    let copies = change::Copies::default();
+    copies.show(&change::TableName::new("", ""), change::TableCopy { estimate: Some(0), ..Default::default() });
+    let registry = crate::status::registry(&pipeline::Metrics::sample(), &copies, &crate::retention::sample());
     output::print(&crate::metrics::reference_markdown(&registry));
 }
 

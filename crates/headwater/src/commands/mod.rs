@@ -7,5 +7,6 @@ pub mod diagnose;
 pub mod doctor;
 pub mod durability;
 pub mod run;
+pub mod snapshot;
 pub mod tail;
 pub mod version;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use change::Source;
 use pipeline::{Ended, Metrics, Monitor, Pipeline, Shutdown};
-use source_postgres::PostgresSource;
+use source_postgres::{PostgresSource, SlotGuard};
 
 use crate::admin::{Admin, Bound};
 use crate::assemble;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::retention::Shown;
 use crate::status;
 
 /// Runs until SIGTERM, SIGINT, or a reason to stop.
@@ -35,15 +37,20 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         instance: assemble::instance(),
     };
     let mut source = PostgresSource::new(assemble::source(config)).map_err(Failure::from)?;
+    let copies = source.copies();
     watch_signals(&runtime, &shutdown)?;
     let bound = runtime
         .block_on(Bound::bind(config.admin.listen))
         .map_err(|error| Failure::configuration(error.to_string()))?;
     let address = bound.address();
+    // From before the first session until after the last: the log grows just when nothing streams.
+    let kept = Shown::default();
+    let _guard = SlotGuard::begin(assemble::source(config), kept.clone()).map_err(Failure::from)?;
     let alive = Arc::new(AtomicBool::new(true));
     let admin = Admin {
-        status: status::source(config, &monitor, &alive),
-        metrics: status::metrics(&metrics),
+        status: status::source(config, &monitor, &copies, &kept, &alive),
+        metrics: status::metrics(&metrics, &copies, &kept),
+        copies,
         token: config.admin.token.as_ref().map(assemble::copy),
     };
     // It goes on while the engine drains, and ends with the process.

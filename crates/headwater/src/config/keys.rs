@@ -133,6 +133,27 @@ pub const KEYS: &[Key] = &[
         Absent::Value("2"),
         "How many tables are copied at the same time, each over a connection of its own.",
     ),
+    key(
+        "source.snapshot_rate",
+        Kind::Size { min: 1 << 10, max: 1 << 40 },
+        Absent::Nothing,
+        "How many bytes of rows all copies together read in a second, such as `20MiB`. Without it they read as fast as they \
+         can be published.",
+    ),
+    key(
+        "source.snapshot_where",
+        Kind::Map { secret: false },
+        Absent::Nothing,
+        "By table, which of its rows are copied, as SQL behind `WHERE`: \
+         `\"public.orders\" = \"placed > now() - interval '90 days'\"`. Changes of other rows are published all the same.",
+    ),
+    key(
+        "source.messages",
+        Kind::List,
+        Absent::Nothing,
+        "Which logical messages (`pg_logical_emit_message`) are published, by prefix; `*` stands for any text. They go to the \
+         topic `<prefix>.pg_logical.message`.",
+    ),
     key("source.slot", Kind::Text, Absent::Name, "The replication slot; it is made when it is missing."),
     key("source.publication", Kind::Text, Absent::Name, "The publication; it is made when it is missing."),
     key("source.sslrootcert", Kind::Text, Absent::Nothing, "File with the certificate authorities to trust, in PEM."),
@@ -142,7 +163,15 @@ pub const KEYS: &[Key] = &[
         "source.table_refresh",
         seconds(1, 3600),
         Absent::Value("10s"),
-        "How often the catalogue is asked for tables that newly match `tables`.",
+        "How often the catalogue is asked for tables that newly match `tables`. The slot is looked at as often, and at \
+         least every 10 s.",
+    ),
+    key(
+        "source.wal_disk",
+        Kind::Size { min: 64 << 20, max: 1 << 50 },
+        Absent::Nothing,
+        "The space that the server's log may take on its disk, such as `50GiB`; then headwater warns before it is full. \
+         SQL cannot tell how much of a disk is free. Needs `pg_monitor`, to count the log's files.",
     ),
     key(
         "source.connect_timeout",

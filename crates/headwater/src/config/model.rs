@@ -28,13 +28,19 @@ pub struct Source {
     pub password: Option<SecretString>,
     pub tables: Vec<String>,
     pub snapshot: Snapshot,
+    pub messages: Vec<String>,
     pub snapshot_workers: usize,
+    /// Bytes per second.
+    pub snapshot_rate: Option<u64>,
+    pub snapshot_where: BTreeMap<String, String>,
     pub slot: String,
     pub publication: String,
     pub sslrootcert: Option<PathBuf>,
     pub sslcert: Option<PathBuf>,
     pub sslkey: Option<PathBuf>,
     pub table_refresh: Duration,
+    /// Bytes; `None`: the disk is not watched.
+    pub wal_disk: Option<u64>,
     pub connect_timeout: Duration,
     pub read_timeout: Duration,
 }
@@ -134,6 +140,9 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         _ => Snapshot::Initial,
     });
     let snapshot_workers = take.integer("source.snapshot_workers").and_then(|workers| usize::try_from(workers).ok());
+    let messages = take.list("source.messages");
+    let snapshot_rate = take.size("source.snapshot_rate");
+    let snapshot_where = take.map("source.snapshot_where");
     let slot = take.checked("source.slot", check_name);
     let publication = take.checked("source.publication", check_identifier);
     let [sslrootcert, sslcert, sslkey] =
@@ -143,6 +152,7 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         take.refuse(path, Refusal::new("a client certificate and its key go together", "set sslcert and sslkey"));
     }
     let table_refresh = take.duration("source.table_refresh");
+    let wal_disk = take.size("source.wal_disk");
     let connect_timeout = take.duration("source.connect_timeout");
     let read_timeout = take.duration("source.read_timeout");
     Some(Source {
@@ -150,13 +160,17 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         password,
         tables: tables?,
         snapshot: snapshot?,
+        messages,
         snapshot_workers: snapshot_workers?,
+        snapshot_rate,
+        snapshot_where: snapshot_where.into_iter().map(|(table, text)| (table, text.expose().to_owned())).collect(),
         slot: slot?,
         publication: publication?,
         sslrootcert,
         sslcert,
         sslkey,
         table_refresh: table_refresh?,
+        wal_disk,
         connect_timeout: connect_timeout?,
         read_timeout: read_timeout?,
     })
@@ -313,6 +327,13 @@ impl Take<'_> {
         match self.settings.take(path).map(|setting| setting.value) {
             Some(Value::Map(entries)) => entries,
             _ => BTreeMap::new(),
+        }
+    }
+
+    fn list(&mut self, path: &'static str) -> Vec<String> {
+        match self.settings.take(path).map(|setting| setting.value) {
+            Some(Value::List(texts)) => texts.iter().map(|text| text.expose().to_owned()).collect(),
+            _ => Vec::new(),
         }
     }
 

@@ -438,7 +438,7 @@ fn the_reference_page_is_whole() {
 | `tables` | list of texts | **required**, e.g. `public.*` | The tables to capture, as `schema.table`. `*` stands for any text; a leading `!` leaves tables out. Flag: `--tables`. |
 | `snapshot` | `initial` or `never` | `initial` | Whether the rows that a table already holds when it joins are published too, as events with `op` `r`. |
 | `snapshot_workers` | integer, 1 to 32 | `2` | How many tables are copied at the same time, each over a connection of its own. |
-| `slot` | text | the value of `name` | The replication slot; it is made when it is missing. |
-| `publication` | text | the value of `name` | The publication; it is made when it is missing. |
+| `snapshot_rate` | size, 1KiB to 1024GiB |  | How many bytes of rows all copies together read in a second, such as `20MiB`. Without it they read as fast as they can be published. |
+| `snapshot_where` | table of texts |  | By table, which of its rows are copied, as SQL behind `WHERE`: `"public.orders" = "placed > now() - interval '90 days'"`. Changes of other rows are published all the same. |
 "###);
 }

@@ -37,7 +37,7 @@ const TOUCHED_BYTES: usize = 8 << 20;
 /// A chunk is made smaller so many times at most: to a 64th.
 const MOST_HALVINGS: u32 = 6;
 /// How often the server is asked where it is, while a chunk waits for the stream.
-const ASK: Duration = Duration::from_millis(50);
+const ASK: Duration = Duration::from_millis(5);
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 

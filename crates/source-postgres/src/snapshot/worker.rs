@@ -26,7 +26,7 @@ use crate::wire::tuple::{self, Cell};
 use crate::{relation, resolve, sql, start};
 
 /// A chunk ends with the row that brings it to so many bytes…
-const CHUNK_BYTES: usize = 4 << 20;
+const CHUNK_BYTES: usize = 2 << 20;
 /// … or to so much time: the age of its snapshot holds back vacuum, and its lock DDL.
 const CHUNK_TIME: Duration = Duration::from_secs(1);
 /// Rows of the first fetch of a chunk; the next ones are sized by what came, and at most four times as large. One, because
@@ -373,11 +373,17 @@ impl Source {
 
     fn select(&self, conditions: &[String]) -> String {
         let columns: Vec<String> = self.relation.columns.iter().map(|column| sql::identifier(&column.name)).collect();
-        let filters = [&self.filter, &self.wanted].into_iter().flatten().map(|filter| sql::nested(filter));
-        let conditions: Vec<String> = conditions.iter().cloned().chain(filters).collect();
+        let filter = self.filter.as_ref().map(|filter| sql::nested(filter));
+        let conditions: Vec<String> = conditions.iter().cloned().chain(filter).collect();
+        // In a query of its own, so that whatever a person wrote cannot loosen the conditions above.
+        let columns = columns.join(", ");
+        let from = match &self.wanted {
+            Some(wanted) => format!("(SELECT {columns} FROM {} WHERE {}) AS wanted", self.from, sql::nested(wanted)),
+            None => self.from.clone(),
+        };
         let conditions =
             if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        format!("SELECT {} FROM {}{conditions}", columns.join(", "), self.from)
+        format!("SELECT {columns} FROM {from}{conditions}")
     }
 
     /// All rows, in parts; `hand_over` takes all but the last, and says whether somebody wants more.

@@ -46,6 +46,8 @@ pub enum Copied<'a> {
         start: Lsn,
         /// The end of the log when this was sent.
         end: Lsn,
+        /// The server's time, microseconds since 2000.
+        sent: i64,
         payload: &'a [u8],
     },
     KeepAlive {
@@ -63,8 +65,8 @@ pub fn copied(body: &[u8]) -> Result<Copied<'_>, WireError> {
     let mut reader = Reader::new("replication message", body);
     match reader.u8()? {
         b'w' => {
-            let (start, end, _time) = (reader.lsn()?, reader.lsn()?, reader.i64()?);
-            Ok(Copied::Wal { start, end, payload: reader.rest() })
+            let (start, end, sent) = (reader.lsn()?, reader.lsn()?, reader.i64()?);
+            Ok(Copied::Wal { start, end, sent, payload: reader.rest() })
         }
         b'k' => {
             reader.named("keep-alive");

@@ -42,6 +42,10 @@ pub enum Message<'a> {
     /// A logical message written by an application.
     Logical {
         transactional: bool,
+        /// Where its record ends.
+        lsn: Lsn,
+        prefix: &'a str,
+        content: &'a [u8],
     },
 }
 
@@ -216,11 +220,11 @@ fn logical<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>, WireError> {
         1 => true,
         number => return Err(WireError::Unknown { what: "logical message flags", number }),
     };
-    reader.lsn()?;
-    reader.text()?;
+    let lsn = reader.lsn()?;
+    let prefix = reader.text()?;
     let length = reader.length()?;
-    reader.take(length)?;
-    Ok(Message::Logical { transactional })
+    let content = reader.take(length)?;
+    Ok(Message::Logical { transactional, lsn, prefix, content })
 }
 
 #[cfg(test)]
@@ -275,7 +279,8 @@ mod tests {
     fn the_rest() {
         assert_eq!(ok(b"O\0\0\0\0\0\0\0\x01here\0").0, Message::Origin { lsn: Lsn(1), name: "here" });
         assert_eq!(ok(b"Y\0\0\0\x01s\0t\0").0, Message::Type);
-        assert_eq!(ok(b"M\x01\0\0\0\0\0\0\0\x01p\0\0\0\0\x02hi").0, Message::Logical { transactional: true });
+        let hi = Message::Logical { transactional: true, lsn: Lsn(1), prefix: "p", content: b"hi" };
+        assert_eq!(ok(b"M\x01\0\0\0\0\0\0\0\x01p\0\0\0\0\x02hi").0, hi);
         let (message, ..) = ok(b"R\0\0\0\x07public\0t\0d\0\x01\x01id\0\0\0\0\x17\xff\xff\xff\xff");
         let Message::Relation(Relation { oid: 7, identity: b'd', columns, .. }) = message else { panic!() };
         assert_eq!((columns[0].name.as_str(), columns[0].type_oid, columns[0].typmod), ("id", 23, -1));

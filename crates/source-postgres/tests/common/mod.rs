@@ -251,6 +251,7 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
                 Kind::Delete => "delete",
                 Kind::Truncate => "truncate",
                 Kind::Read => "read",
+                Kind::Message => "message",
             };
             let key_only = if change.before_is_key_only { " key" } else { "" };
             Some(format!(

@@ -123,7 +123,7 @@ fn drain(stand: &Stand, binary: &Path, pipeline: &Pipeline, rows: u64) -> Result
 }
 
 /// The moment at which a metric was seen to have reached a value.
-fn wait_until(headwater: &Headwater, metric: &str, value: u64) -> Result<Instant> {
+pub(super) fn wait_until(headwater: &Headwater, metric: &str, value: u64) -> Result<Instant> {
     let begin = Instant::now();
     loop {
         if let Some(status) = headwater.process().exited()? {

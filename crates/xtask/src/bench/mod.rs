@@ -10,6 +10,7 @@ mod latency;
 mod load;
 mod receipts;
 mod report;
+mod snapshot;
 mod stand;
 mod start;
 
@@ -21,6 +22,8 @@ use anyhow::Result;
 pub(crate) enum Bench {
     /// How fast a backlog is drained, beside pg_recvlogical and librdkafka
     Drain(drain::Options),
+    /// How fast a table's rows are copied, beside COPY and librdkafka, and what it costs the database's other users
+    Snapshot(snapshot::Options),
     /// From the commit in the database to the read-committed receipt, beside a bare librdkafka transaction loop
     Latency(latency::Options),
     /// From the start of the process to the first event that a reader sees
@@ -50,7 +53,7 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
         #[command(subcommand)]
         bench: Bench,
     }
-    for name in ["drain", "latency", "start", "kill"] {
+    for name in ["drain", "snapshot", "latency", "start", "kill"] {
         run(root, &<Alone as clap::Parser>::try_parse_from(["bench", name])?.bench)?;
     }
     Ok(())
@@ -59,6 +62,7 @@ pub(crate) fn run_all(root: &Path) -> Result<()> {
 pub(crate) fn run(root: &Path, bench: &Bench) -> Result<()> {
     match bench {
         Bench::Drain(options) => drain::run(root, options),
+        Bench::Snapshot(options) => snapshot::run(root, options),
         Bench::Latency(options) => latency::run(root, options),
         Bench::Start(options) => start::run(root, options),
         Bench::Kill(options) => kill::run(root, options),

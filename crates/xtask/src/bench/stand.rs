@@ -66,6 +66,7 @@ impl Stand {
             name: name.to_owned(),
             database: self.database.url(),
             tables: format!("public.{TABLE}"),
+            snapshot: "never",
             publication: Some(PUBLICATION.to_owned()),
             brokers: self.kafka.bootstrap(),
             registry: self.registry.url(),

@@ -52,6 +52,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         name: "demo_shop".to_owned(),
         database: database.url(),
         tables: "public.*".to_owned(),
+        snapshot: "never",
         publication: None,
         brokers: servers.kafka.bootstrap(),
         registry: servers.registry.url(),

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use change::{Asked, Copies, CopyState, TableCopy, Wish};
+use change::{Answer, Asked, Copies, CopyState, TableCopy, Wish};
 
 use super::{Progress, Snapshots, Task};
 use crate::catalog::Candidate;
@@ -58,7 +58,7 @@ impl Task {
         let state = match self.progress {
             Progress { paused: true, .. } => CopyState::Paused,
             _ if self.is_done() => CopyState::Complete,
-            _ if self.chunks.is_empty() => CopyState::Waiting,
+            _ if self.since.is_none() => CopyState::Waiting,
             _ => CopyState::Copying,
         };
         let estimate = self.table.estimate.filter(|_| self.progress.condition.is_none());
@@ -112,8 +112,7 @@ impl Snapshots {
             };
             match verdict {
                 Ok(text) => self.outside.promised.push((asked, text)),
-                // Whoever asked may be gone.
-                Err(refusal) => drop(asked.answer.send(Err(refusal))),
+                Err(refusal) => answer(&asked, Err(refusal)),
             }
         }
         if !self.outside.unsure {
@@ -149,8 +148,7 @@ impl Snapshots {
         if !self.has_notes() {
             self.answer_the_door();
             for (asked, text) in self.outside.promised.drain(..) {
-                // Whoever asked may be gone.
-                drop(asked.answer.send(Ok(text)));
+                answer(&asked, Ok(text));
             }
         }
     }
@@ -247,6 +245,11 @@ impl Snapshots {
         let names: Vec<String> = tasks.iter().map(|&at| self.tasks[at].table.name.to_string()).collect();
         if names.is_empty() { none.to_owned() } else { format!("{what}: {}", names.join(", ")) }
     }
+}
+
+fn answer(asked: &Asked, answer: Answer) {
+    // Whoever asked may be gone.
+    drop(asked.answer.send(answer));
 }
 
 /// Lets the server look at a condition, without reading a row.

@@ -153,3 +153,30 @@ fn without_copies_what_was_missed_is_told() -> Result<()> {
     ensure!(!headwater.output().contains("never will be"), "{}", headwater.output());
     Ok(())
 }
+
+/// What headwater may not mend it tells, with the statement; and when its owner has mended it, what was missed is copied.
+#[test]
+fn a_publication_of_another_that_was_altered_is_told_and_its_tables_are_copied_anew() -> Result<()> {
+    let mut scene = copied("foreign", TABLES)?;
+    let name = scene.name.clone();
+    let sql = |sql: &str| scene.database.execute(&sql.replace("PUB", &name));
+    sql("create role PUB login replication; grant select on all tables in schema public to PUB;
+         create publication PUB for table t, u")?;
+    scene.neighbours.url = scene.database.url().replace("//postgres@", &format!("//{name}@"));
+    let sql = |sql: &str| scene.database.execute(&sql.replace("PUB", &name));
+    let headwater = scene.start()?;
+    wait_same(&scene, &headwater, "t", "id, v")?;
+    sql("alter publication PUB drop table t; update t set v = 'missed' where id = 1")?;
+    let add = format!("ALTER PUBLICATION {name} ADD TABLE public.t;");
+    wait_said(&headwater, &add)?;
+    scene.database.execute(&add)?;
+    wait_same(&scene, &headwater, "t", "id, v")?;
+    sql("alter publication PUB set (publish = 'insert')")?;
+    wait_said(&headwater, "leaves out changes")?;
+    sql("update t set v = 'missed, too' where id = 2; update u set v = 'missed, too'")?;
+    sql("alter publication PUB set (publish = 'insert, update, delete, truncate')")?;
+    wait_same(&scene, &headwater, "t", "id, v")?;
+    wait_same(&scene, &headwater, "u", "id, v")?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    sql("drop publication PUB; drop owned by PUB; drop role PUB")
+}

@@ -1,6 +1,7 @@
 //! One connection to the server, blocking: start-up, simple queries, and the begin of a replication stream.
 
 use std::io::{Read, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -15,6 +16,15 @@ use crate::url::Endpoint;
 use crate::wire::WireError;
 use crate::wire::frame::{self, Split};
 use crate::wire::reader::Reader;
+
+/// What is asked of the socket at a time: for answers of a few rows, and for those of many.
+const LITTLE: usize = 16 << 10;
+const MUCH: usize = 256 << 10;
+
+/// An answer of so many bytes has many rows. The server sends them 8 KiB at a time, and being woken for each piece costs both
+/// sides more than the bytes do: so they gather for a moment in the socket's buffer.
+const PLENTY: usize = 64 << 10;
+const GATHER: Duration = Duration::from_micros(300);
 
 /// A row of a simple query's answer.
 pub(crate) type Row = Vec<Option<String>>;
@@ -160,16 +170,16 @@ impl Connection {
                     self.used += total;
                     return Ok((tag, body));
                 }
-                Split::Incomplete { .. } => self.fill(doing, begin)?,
+                Split::Incomplete { .. } => self.fill(doing, begin, LITTLE)?,
             }
         }
     }
 
-    fn fill(&mut self, doing: &str, begin: Instant) -> Result<(), Error> {
+    fn fill(&mut self, doing: &str, begin: Instant, most: usize) -> Result<(), Error> {
         self.received.drain(..self.used);
         self.used = 0;
         let old = self.received.len();
-        self.received.resize(old + (16 << 10), 0);
+        self.received.resize(old + most, 0);
         let read = self.transport.read(&mut self.received[old..]);
         self.received.truncate(old + read.as_ref().map_or(0, |count| *count));
         match read {
@@ -215,13 +225,21 @@ impl Connection {
     /// Runs one statement and gives the body of each `DataRow` to `each`, without a copy. Returns the types of the columns.
     pub(crate) fn rows(&mut self, doing: &str, sql: &str, each: &mut dyn FnMut(&[u8])) -> Result<Vec<u32>, Error> {
         self.say(doing, |buffer| frontend::query(sql, buffer))?;
-        let (mut types, mut failed, mut begin) = (Vec::new(), None, Instant::now());
+        let (mut types, mut failed, mut taken, mut begin) = (Vec::new(), None, 0, Instant::now());
         loop {
             let waiting = self.received.get(self.used..).unwrap_or_default();
             let Split::Frame { tag, body, total } = frame::split(waiting).map_err(Error::wire(doing))? else {
-                self.fill(doing, begin)?;
+                let before = waiting.len();
+                if taken > PLENTY {
+                    thread::sleep(GATHER);
+                }
+                self.fill(doing, begin, if taken > PLENTY { MUCH } else { LITTLE })?;
+                if self.received.len() > before {
+                    begin = Instant::now();
+                }
                 continue;
             };
+            taken += total;
             match tag {
                 b'D' => each(body),
                 b'T' => types = row_description(body).map_err(Error::wire(doing))?,
@@ -236,7 +254,6 @@ impl Connection {
                 number => return Err(unexpected(doing, number)),
             }
             self.used += total;
-            begin = Instant::now();
         }
     }
 

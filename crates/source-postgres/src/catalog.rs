@@ -43,6 +43,8 @@ pub(crate) struct Server {
     pub(crate) user: String,
     pub(crate) database: String,
     pub(crate) may_replicate: bool,
+    /// When it was asked, by its own clock.
+    pub(crate) time: String,
 }
 
 pub(crate) fn server(connection: &mut Connection) -> Result<Server, Error> {
@@ -52,8 +54,8 @@ pub(crate) fn server(connection: &mut Connection) -> Result<Server, Error> {
         "SELECT current_setting('server_version_num'), current_setting('server_version'), \
          current_setting('wal_level'), (SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'), \
          current_user, current_database(), r.rolreplication OR r.rolsuper OR EXISTS (SELECT FROM pg_roles g \
-         WHERE g.rolname = 'rds_replication' AND pg_has_role(r.oid, g.oid, 'member')) \
-         FROM pg_roles r WHERE r.rolname = current_user",
+         WHERE g.rolname = 'rds_replication' AND pg_has_role(r.oid, g.oid, 'member')), \
+         now()::timestamptz(0) FROM pg_roles r WHERE r.rolname = current_user",
     )?;
     let row = one(rows, doing)?;
     Ok(Server {
@@ -64,6 +66,7 @@ pub(crate) fn server(connection: &mut Connection) -> Result<Server, Error> {
         user: field(&row, 4, doing)?.to_owned(),
         database: field(&row, 5, doing)?.to_owned(),
         may_replicate: flag(&row, 6),
+        time: field(&row, 7, doing)?.to_owned(),
     })
 }
 

@@ -181,7 +181,7 @@ impl Running {
             .map_err(Error::network("starting a thread"))?;
         let mut snapshots = Snapshots::new(config, &queue, progress, copies);
         snapshots.add(captured)?;
-        let watch = Watch::begin(config.clone(), patterns.clone(), server.version, snapshots.door(), narrow)?;
+        let watch = Watch::begin(config.clone(), patterns.clone(), &server, snapshots.door(), narrow)?;
         let nothing = Arc::new(Vec::new());
         let nobody = Arc::new(Table {
             name: TableName::new("", ""),

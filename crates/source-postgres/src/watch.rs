@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::catalog::Server;
 use crate::config::{Config, Patterns};
 use crate::connection::Connection;
 use crate::error::Error;
@@ -22,25 +23,27 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// What a look finds is put into `joined`; the first one is `now` or after the usual time.
+    /// What a look finds is put into `joined`. The start was the first one, unless what it found is not noted yet (`narrow`):
+    /// then the next comes at once.
     pub(crate) fn begin(
         config: Config,
         patterns: Patterns,
-        version: u32,
+        server: &Server,
         joined: Joined,
-        now: bool,
+        narrow: bool,
     ) -> Result<Self, Error> {
-        if now {
+        if narrow {
             joined.lock().unwrap_or_else(PoisonError::into_inner).narrow = true;
         }
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
+        let (version, last) = (server.version, (!narrow).then(|| server.time.clone()));
         let thread = thread::Builder::new()
             .name("postgres-tables".to_owned())
             .spawn(move || {
-                let (said, options, last) = (BTreeSet::new(), None, None);
+                let (said, options) = (BTreeSet::new(), None);
                 let mut watcher =
-                    Watcher { config, patterns, version, joined, control: None, said, options, last, soon: now };
+                    Watcher { config, patterns, version, joined, control: None, said, options, last, soon: narrow };
                 loop {
                     let pause = watcher.config.table_interval;
                     thread::park_timeout(if watcher.soon { pause.min(SOON) } else { pause });

@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let table = Arc::new(bare_table(&relation));
     let info = SourceInfo {
         connector: "postgresql",
-        database: "d".to_owned(),
+        database: Some("d".to_owned()),
         server_identity: "1/1".to_owned(),
         columns: Vec::new(),
     };

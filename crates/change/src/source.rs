@@ -51,8 +51,8 @@ pub enum Step<'a> {
 pub struct SourceInfo {
     /// `postgresql`, `mysql` or `mariadb`; the `connector` field of every event.
     pub connector: &'static str,
-    /// The database that the connection is for; the `db` field of every event.
-    pub database: String,
+    /// The database that the connection is for, the `db` field of every event; `None`: a table's own, its schema.
+    pub database: Option<String>,
     /// Which server this is, so that a checkpoint is never continued on a stranger (PostgreSQL: system identifier).
     pub server_identity: String,
     /// The columns that the `source` block has after the common ones.

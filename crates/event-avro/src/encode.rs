@@ -180,7 +180,7 @@ struct SourcePlan {
 }
 
 impl SourcePlan {
-    fn compile(info: &SourceInfo, stream: &Stream<'_>) -> Self {
+    fn compile(table: &Table, info: &SourceInfo, stream: &Stream<'_>) -> Self {
         let mut head = Vec::new();
         for text in [stream.version, info.connector, stream.name] {
             wire::string(&mut head, text);
@@ -188,7 +188,7 @@ impl SourcePlan {
         let middle = ["false", "true"].map(|snapshot| {
             let mut middle = vec![BRANCH_0];
             wire::string(&mut middle, snapshot);
-            wire::string(&mut middle, &info.database);
+            wire::string(&mut middle, info.database.as_deref().unwrap_or(&table.name.schema));
             middle.push(BRANCH_0);
             middle
         });
@@ -225,7 +225,7 @@ impl Plan {
             key: table.key.clone(),
             key_header: key_header.to_vec(),
             value_header: value_header.to_vec(),
-            source: SourcePlan::compile(info, stream),
+            source: SourcePlan::compile(table, info, stream),
             options,
             memo: Memo::default(),
         }

@@ -123,7 +123,7 @@ pub(crate) fn order(id: i64) -> Vec<OwnedValue> {
 pub(crate) fn info() -> SourceInfo {
     SourceInfo {
         connector: "postgresql",
-        database: "shop".to_owned(),
+        database: Some("shop".to_owned()),
         server_identity: "7300000000000000000".to_owned(),
         columns: vec![
             column("schema", ColumnType::Text, "text", Some(false)),

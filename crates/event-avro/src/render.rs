@@ -60,7 +60,7 @@ pub fn render_json(change: &Change<'_>, info: &SourceInfo) -> Result<String, Val
 fn image_of_source(change: &Change<'_>, info: &SourceInfo) -> Result<Json, ValueError> {
     let mut source = Map::new();
     source.insert("connector".to_owned(), info.connector.into());
-    source.insert("db".to_owned(), info.database.as_str().into());
+    source.insert("db".to_owned(), info.database.as_deref().unwrap_or(&change.table.name.schema).into());
     if let Json::Object(rest) = json_row(change.source, &info.columns, "source", &mut Vec::new())? {
         source.extend(rest);
     }

@@ -1,14 +1,40 @@
 //! MySQL and MariaDB as a source of changes: the row binlog, from bytes to `change::Value`.
 //!
-//! What is here is pure, bytes in and values out: [`wire`] (events), [`table`] (shapes), [`value`] and [`json`] (columns),
-//! [`row`] (row images) and [`gtid`] (positions).
+//! Pure, bytes in and values out, are [`wire`] (events), [`table`] (shapes), [`value`] and [`json`] (columns), [`row`] (row
+//! images), [`gtid`] (sets of transactions) and [`packet`] (the protocol's frames). [`connection`] speaks with the server,
+//! and [`stream`] is the road from it to the changes.
 
+mod auth;
+mod catalog;
+mod config;
+pub mod connection;
+mod declared;
+mod error;
 pub mod flavour;
+mod greeting;
 pub mod gtid;
 pub mod json;
+pub mod packet;
+pub mod position;
+mod public_key;
+mod queue;
+mod reader;
 pub mod row;
+mod sockopt;
+mod source_row;
+mod start;
+pub mod statement;
+pub mod stream;
 pub mod table;
+mod tls;
+pub mod transport;
+mod url;
 pub mod value;
 pub mod wire;
 
+pub use config::{Config, Patterns};
+pub use connection::{Connection, Purpose, Row};
+pub use error::{Error, ServerError};
 pub use flavour::Flavour;
+pub use stream::MySqlSource;
+pub use transport::Transport;

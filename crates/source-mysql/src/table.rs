@@ -25,6 +25,8 @@ pub struct Declared {
     pub column_type: String,
     /// `character_set_name`; none for what is no text.
     pub character_set: Option<String>,
+    /// `is_nullable`.
+    pub nullable: bool,
 }
 
 /// A table as the catalogue declares it.
@@ -68,6 +70,42 @@ pub enum ShapeError {
 }
 
 impl Shape {
+    /// Of no table: for images that have none yet.
+    pub(crate) fn nobody() -> Self {
+        let table = Table {
+            name: TableName::new("", ""),
+            columns: Vec::new(),
+            key: Vec::new(),
+            identity: Identity::Nothing,
+        };
+        Self { table, storages: Vec::new(), meanings: Vec::new() }
+    }
+
+    /// The shape that the catalogue alone describes; `storages` is what its types are stored as.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError`]: something that the values need is not known.
+    pub(crate) fn declared(
+        table: &TableName,
+        catalogue: &Catalogue,
+        storages: Vec<Storage>,
+        flavour: Flavour,
+        identity: Identity,
+    ) -> Result<Self, ShapeError> {
+        let metadata = ColumnMetadata::default();
+        let (mut columns, mut meanings) = (Vec::new(), Vec::new());
+        for (index, (declared, storage)) in catalogue.columns.iter().zip(&storages).enumerate() {
+            let declared = Some(declared);
+            let source = Source { table, index, storage: *storage, metadata: &metadata, declared, flavour };
+            let (column, meaning) = source.column(declared.is_some_and(|declared| declared.nullable))?;
+            columns.push(column);
+            meanings.push(meaning);
+        }
+        let key = key(&columns, &Metadata::default(), Some(catalogue));
+        Ok(Self { table: Table { name: table.clone(), columns, key, identity }, storages, meanings })
+    }
+
     /// The shape that a table map describes, completed from the catalogue.
     ///
     /// # Errors

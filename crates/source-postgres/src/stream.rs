@@ -191,7 +191,7 @@ impl Running {
         });
         let info = SourceInfo {
             connector: "postgresql",
-            database: server.database,
+            database: Some(server.database),
             server_identity: system.identity(),
             columns: source_columns(),
         };

@@ -128,19 +128,34 @@ impl Decoder {
     /// # Errors
     ///
     /// Another length than the header says, or an event that has no place there.
-    pub fn inner<'a>(&self, bytes: &'a [u8]) -> Result<(Header, Event<'a>), EventError> {
+    pub fn inside<'a>(&self, bytes: &'a [u8]) -> Result<Framed<'a>, EventError> {
         let header = Header::read(bytes).map_err(|problem| EventError::new(None, bytes, problem))?;
-        let event = || {
+        let inside = || {
             same_length(&header, bytes)?;
             match header.kind {
                 EventType::TRANSACTION_PAYLOAD | EventType::FORMAT_DESCRIPTION | EventType::ROTATE => {
                     let number = header.kind.0.into();
                     Err(WireError::Unknown { what: "event inside a transaction payload", number })
                 }
-                _ => self.event(&framed(&header, bytes)?),
+                _ => framed(&header, bytes),
             }
         };
-        event().map(|event| (header, event)).map_err(|problem| EventError::new(Some(&header), bytes, problem))
+        inside().map_err(|problem| EventError::new(Some(&header), bytes, problem))
+    }
+
+    /// [`Decoder::inside`], and its content.
+    ///
+    /// # Errors
+    ///
+    /// Those of the two.
+    pub fn inner<'a>(&self, bytes: &'a [u8]) -> Result<(Header, Event<'a>), EventError> {
+        let framed = self.inside(bytes)?;
+        Ok((framed.header, self.read(&framed)?))
+    }
+
+    /// The events to come are written as this one says.
+    pub fn expect(&mut self, format: Format) {
+        self.format = Some(format);
     }
 
     /// Checks and reads an event, and follows the format description.

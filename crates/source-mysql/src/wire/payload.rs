@@ -4,7 +4,7 @@
 //! The size that the head announces is the server's word: never is more taken than it says, and less is an error, as is a
 //! stream that breaks off. So the transaction comes whole or not at all.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 
 use super::header::{self, Header};
 use super::reader::{Reader, WireError};
@@ -22,7 +22,8 @@ pub struct Payload<'a> {
     pub compression: Compression,
     /// Bytes of the events, unpacked.
     pub size: u64,
-    data: &'a [u8],
+    /// The events, packed.
+    pub data: &'a [u8],
 }
 
 /// The window that zstd may ask for: 128 MiB, the most that its own tools accept unasked.
@@ -74,11 +75,20 @@ impl<'a> Payload<'a> {
     /// # Errors
     ///
     /// No memory for the decompressor.
-    pub fn events(&self, limit: usize) -> Result<Events<'a>, WireError> {
+    pub fn events(&self, limit: usize) -> Result<Events<&'a [u8]>, WireError> {
+        self.events_of(self.data, limit)
+    }
+
+    /// [`Payload::events`] of data that are kept elsewhere, and so can outlive the payload.
+    ///
+    /// # Errors
+    ///
+    /// No memory for the decompressor.
+    pub fn events_of<S: BufRead>(&self, data: S, limit: usize) -> Result<Events<S>, WireError> {
         let source = match self.compression {
-            Compression::None => Source::Plain(self.data),
+            Compression::None => Source::Plain(data),
             Compression::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(self.data).and_then(|mut decoder| {
+                let decoder = zstd::stream::read::Decoder::with_buffer(data).and_then(|mut decoder| {
                     decoder.window_log_max(WINDOW_LOG)?;
                     Ok(decoder)
                 });
@@ -93,21 +103,21 @@ fn broken(error: &std::io::Error) -> WireError {
     WireError::Compression { what: "transaction payload", problem: error.to_string() }
 }
 
-enum Source<'a> {
-    Plain(&'a [u8]),
-    Zstd(Box<zstd::stream::read::Decoder<'static, &'a [u8]>>),
+enum Source<S: BufRead> {
+    Plain(S),
+    Zstd(Box<zstd::stream::read::Decoder<'static, S>>),
 }
 
 /// The events of a payload, one after the other.
-pub struct Events<'a> {
-    source: Source<'a>,
+pub struct Events<S: BufRead> {
+    source: Source<S>,
     /// Bytes that were announced and have not come.
     left: u64,
     limit: usize,
     event: Vec<u8>,
 }
 
-impl Events<'_> {
+impl<S: BufRead> Events<S> {
     /// The next event, header included and without a checksum: inside a payload there is none. It stays until the next
     /// call. None once all that was announced has come.
     ///

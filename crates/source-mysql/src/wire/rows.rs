@@ -95,6 +95,25 @@ impl<'a> Rows<'a> {
         Ok(Rows { data: scratch, compressed: false, ..*self })
     }
 
+    /// With its rows taken from somewhere else: where [`Rows::inflated`] has put them before.
+    pub fn with_data<'s>(&self, data: &'s [u8]) -> Rows<'s>
+    where
+        'a: 's,
+    {
+        Rows { data, compressed: false, ..*self }
+    }
+
+    /// [`Rows::images`] from a row on, which begins at `offset` of the data.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rows::images`], and an offset behind the data.
+    pub fn images_from<'t>(&self, storages: &'t [Storage], offset: usize) -> Result<Images<'a, 't>, WireError> {
+        let mut images = self.images(storages)?;
+        images.reader.take(offset)?;
+        Ok(images)
+    }
+
     /// The row images in order, by the columns of the table that the event names.
     ///
     /// # Errors

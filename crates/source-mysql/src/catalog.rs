@@ -1,0 +1,191 @@
+//! What SQL tells about the server: its settings, its tables, the transactions that it has.
+
+use std::collections::BTreeMap;
+
+use change::TableName;
+
+use crate::connection::{Connection, Row};
+use crate::error::Error;
+use crate::flavour::Flavour;
+use crate::gtid::{mariadb, mysql};
+use crate::position::{FilePlace, Passed};
+use crate::table::{Catalogue, Declared};
+
+pub(crate) fn strange(doing: &str) -> Error {
+    Error::stop(format!("{doing}: the server's answer is not understood"), "please report this with the server's version")
+}
+
+/// The text of a column that has one.
+pub(crate) fn field<'a>(row: &'a Row, index: usize, doing: &str) -> Result<&'a str, Error> {
+    row.get(index).and_then(Option::as_deref).ok_or_else(|| strange(doing))
+}
+
+/// Facts about the server that decide whether and how its log can be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) flavour: Flavour,
+    pub(crate) version: String,
+    /// MySQL's `server_uuid`, MariaDB's `server_id`: whose files the log's are.
+    pub(crate) identity: String,
+    /// Whether transactions have numbers that hold on every server. MariaDB's always have.
+    pub(crate) gtids: bool,
+    pub(crate) log_bin: bool,
+    /// `ROW`, `STATEMENT` or `MIXED`.
+    pub(crate) format: String,
+    /// `FULL`, `MINIMAL`, `NOBLOB`, …
+    pub(crate) image: String,
+    /// `FULL`, `MINIMAL`, `NO_LOG`; empty where the server does not know it.
+    pub(crate) metadata: String,
+}
+
+pub(crate) fn server(control: &mut Connection) -> Result<Server, Error> {
+    let doing = "asking for the server's settings";
+    // One statement for all versions: a variable that a server does not have is a row less.
+    let rows = control.query(
+        doing,
+        "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_id', 'gtid_mode', 'log_bin', \
+         'binlog_format', 'binlog_row_image', 'binlog_row_metadata')",
+    )?;
+    let mut found = BTreeMap::new();
+    for row in &rows {
+        found.insert(field(row, 0, doing)?.to_ascii_lowercase(), field(row, 1, doing)?.to_owned());
+    }
+    let flavour = control.flavour();
+    let mut take = |name: &str| found.remove(name).unwrap_or_default();
+    let identity = match flavour {
+        Flavour::MySql => take("server_uuid"),
+        Flavour::MariaDb => take("server_id"),
+    };
+    Ok(Server {
+        flavour,
+        version: control.version().to_owned(),
+        identity,
+        gtids: flavour == Flavour::MariaDb || take("gtid_mode").eq_ignore_ascii_case("ON"),
+        log_bin: take("log_bin").eq_ignore_ascii_case("ON"),
+        format: take("binlog_format"),
+        image: take("binlog_row_image"),
+        metadata: take("binlog_row_metadata"),
+    })
+}
+
+/// Everything that is in the server's log now.
+pub(crate) fn passed(control: &mut Connection, server: &Server) -> Result<Passed, Error> {
+    let doing = "asking for the end of the log";
+    if !server.gtids {
+        return end_of_files(control).map(Passed::File);
+    }
+    match server.flavour {
+        Flavour::MySql => gtid_variable(control, "gtid_executed").map(Passed::MySql),
+        Flavour::MariaDb => {
+            let rows = control.query(doing, "SELECT @@global.gtid_binlog_pos")?;
+            let text = field(rows.first().ok_or_else(|| strange(doing))?, 0, doing)?;
+            text.parse::<mariadb::GtidSet>().map(Passed::MariaDb).map_err(|_| strange(doing))
+        }
+    }
+}
+
+/// `gtid_executed` or `gtid_purged`. The server writes a line for each source.
+pub(crate) fn gtid_variable(control: &mut Connection, name: &'static str) -> Result<mysql::GtidSet, Error> {
+    let doing = format!("asking for {name}");
+    let rows = control.query(&doing, &format!("SELECT REPLACE(@@global.{name}, '\\n', '')"))?;
+    let text = field(rows.first().ok_or_else(|| strange(&doing))?, 0, &doing)?;
+    text.parse().map_err(|_| strange(&doing))
+}
+
+/// Where the last file ends.
+pub(crate) fn end_of_files(control: &mut Connection) -> Result<FilePlace, Error> {
+    let doing = "asking for the end of the log";
+    // The first word is new since MySQL 8.2, and the only one since 8.4.
+    let rows = match control.query(doing, "SHOW MASTER STATUS") {
+        Err(Error::Server { .. }) => control.query(doing, "SHOW BINARY LOG STATUS")?,
+        other => other?,
+    };
+    let row = rows.first().ok_or_else(|| strange(doing))?;
+    let offset = field(row, 1, doing)?.parse().map_err(|_| strange(doing))?;
+    Ok(FilePlace { file: field(row, 0, doing)?.to_owned(), offset })
+}
+
+/// Readers of the log that the server knows: their `server_id`, and where they are.
+pub(crate) fn readers(control: &mut Connection) -> Result<Vec<(String, String)>, Error> {
+    let doing = "asking who else reads the log";
+    let rows = match control.query(doing, "SHOW REPLICAS") {
+        Err(Error::Server { .. }) => control.query(doing, "SHOW SLAVE HOSTS")?,
+        other => other?,
+    };
+    let text = |row: &Row, at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default().to_owned();
+    Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+}
+
+/// What stands under a table's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) name: TableName,
+    /// `BASE TABLE`, `VIEW`, `SEQUENCE`, `SYSTEM VERSIONED`, …
+    pub(crate) kind: String,
+}
+
+impl Candidate {
+    /// Whether rows of it are in the log.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.kind.as_str(), "BASE TABLE" | "SYSTEM VERSIONED")
+    }
+}
+
+/// All tables and views but the server's own.
+pub(crate) fn relations(control: &mut Connection) -> Result<Vec<Candidate>, Error> {
+    let doing = "asking for the tables";
+    let rows = control.query(
+        doing,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN \
+         ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY TABLE_SCHEMA, TABLE_NAME",
+    )?;
+    let candidate = |row: &Row| {
+        let name = TableName::new(field(row, 0, doing)?, field(row, 1, doing)?);
+        Ok(Candidate { name, kind: field(row, 2, doing)?.to_owned() })
+    };
+    rows.iter().map(candidate).collect()
+}
+
+/// A table as the catalogue declares it now. `None`: it is gone.
+pub(crate) fn describe(control: &mut Connection, table: &TableName) -> Result<Option<Catalogue>, Error> {
+    let doing = format!("asking for the columns of {table}");
+    let of = format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", literal(&table.schema), literal(&table.table));
+    let rows = control.query(
+        &doing,
+        &format!(
+            "SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, IS_NULLABLE = 'YES' FROM information_schema.COLUMNS WHERE {of} \
+             ORDER BY ORDINAL_POSITION"
+        ),
+    )?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let declared = |row: &Row| {
+        Ok(Declared {
+            name: field(row, 0, &doing)?.to_owned(),
+            column_type: field(row, 1, &doing)?.to_owned(),
+            character_set: row.get(2).cloned().flatten(),
+            nullable: field(row, 3, &doing)? == "1",
+        })
+    };
+    let columns = rows.iter().map(declared).collect::<Result<_, Error>>()?;
+    let rows = control.query(
+        &doing,
+        &format!(
+            "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE {of} AND INDEX_NAME = 'PRIMARY' ORDER BY \
+             SEQ_IN_INDEX"
+        ),
+    )?;
+    let primary_key = rows.iter().map(|row| field(row, 0, &doing).map(str::to_owned)).collect::<Result<_, Error>>()?;
+    Ok(Some(Catalogue { columns, primary_key }))
+}
+
+/// A text literal. The sessions run with `NO_BACKSLASH_ESCAPES` off, so both characters are escaped.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// A quoted name.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}

@@ -1,0 +1,231 @@
+//! Everything that is checked before the first byte of the log is read, and the command that begins it.
+
+use change::{Resume, TableName};
+
+use crate::catalog::{self, Server};
+use crate::config::{Config, Patterns};
+use crate::connection::{Connection, Purpose};
+use crate::error::Error;
+use crate::flavour::Flavour;
+use crate::gtid::mysql::GtidSet;
+use crate::position::{FilePlace, Passed, Place};
+use crate::transport::Transport;
+
+/// A stream that has begun.
+pub(crate) struct Begun {
+    pub(crate) control: Connection,
+    pub(crate) transport: Transport,
+    pub(crate) early: Vec<u8>,
+    pub(crate) server: Server,
+    pub(crate) place: Place,
+    /// The tables to capture that are there now.
+    pub(crate) captured: Vec<TableName>,
+}
+
+/// Connects, checks that the log goes on without a gap where the checkpoint ends, and asks for it from there.
+pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume>) -> Result<Begun, Error> {
+    let place = resume
+        .map(|resume| resume.position.as_str().parse::<Place>())
+        .transpose()
+        .map_err(|error| Error::stop(error.to_string(), "this checkpoint was written by another kind of source"))?;
+    let mut control = Connection::open(config, Purpose::Control)?;
+    let server = catalog::server(&mut control)?;
+    check_server(&server)?;
+    let place = match place {
+        Some(place) => {
+            let before = resume.map(|resume| resume.server_identity.as_str()).unwrap_or_default();
+            check_continuity(&mut control, &server, before, &place)?;
+            place
+        }
+        None => Place { passed: catalog::passed(&mut control, &server)?, cut: None },
+    };
+    let captured = captured(&mut control, patterns)?;
+    let number = config.server_id();
+    check_rivals(&mut control, number)?;
+    let mut replication = Connection::open(config, Purpose::Replication)?;
+    prepare(&mut replication, config, &server, &place)?;
+    register(&mut replication, number)?;
+    let (transport, early) = replication.start_dump(&dump(number, &place.passed))?;
+    Ok(Begun { control, transport, early, server, place, captured })
+}
+
+fn check_server(server: &Server) -> Result<(), Error> {
+    if !server.log_bin {
+        return Err(Error::stop(
+            "log_bin is OFF: the server writes no log that changes could be read from",
+            "start the server with log_bin, and for MySQL with gtid_mode=ON and enforce_gtid_consistency=ON",
+        ));
+    }
+    if !server.format.eq_ignore_ascii_case("ROW") {
+        return Err(Error::stop(
+            format!("binlog_format is {}: statements are logged, not the rows that they change", server.format),
+            "SET GLOBAL binlog_format = 'ROW'; sessions that are open keep what they have, so reconnect them",
+        ));
+    }
+    Ok(())
+}
+
+/// The server has all that the checkpoint has, and still has what comes behind it.
+fn check_continuity(control: &mut Connection, server: &Server, before: &str, place: &Place) -> Result<(), Error> {
+    if let Some(cut) = &place.cut
+        && cut.server != server.identity
+    {
+        return Err(Error::stop(
+            format!(
+                "the checkpoint lies inside a transaction of server {}, and this is server {}: where it was cut means \
+                 nothing here",
+                cut.server, server.identity
+            ),
+            "let the pipeline finish that transaction on the server that it began on, or `headwater accept gap`",
+        ));
+    }
+    match (&place.passed, server.flavour, server.gtids) {
+        (Passed::MySql(passed), Flavour::MySql, true) => check_gtids(control, passed),
+        // What the log lacks the server says itself, when it is asked for it.
+        (Passed::MariaDb(passed), Flavour::MariaDb, _) => {
+            let Passed::MariaDb(there) = catalog::passed(control, server)? else { return Ok(()) };
+            if there.contains_all(passed) { Ok(()) } else { Err(behind(&format!("{there}"), &format!("{passed}"))) }
+        }
+        (Passed::File(_), _, _) if before != server.identity => Err(Error::stop(
+            format!("this is another server: {}, the checkpoint is of {before}, and files are one server's own", server.identity),
+            "connect to the right server; if the change is meant, `headwater accept identity` says what is lost and goes on",
+        )),
+        (Passed::File(place), Flavour::MySql, false) => check_file(control, place),
+        (passed, _, _) => Err(Error::stop(
+            format!("the checkpoint is {passed}, which means nothing to {} {}", server.flavour, server.version),
+            "was the server replaced, or were its GTIDs turned off? `headwater accept identity` goes on from the log's end",
+        )),
+    }
+}
+
+fn behind(there: &str, passed: &str) -> Error {
+    Error::stop(
+        format!("the server is behind the checkpoint: it has {there}, the checkpoint has {passed}"),
+        "was it restored from a backup, or is it a replica that lags? changes published since then are not in it",
+    )
+}
+
+fn check_gtids(control: &mut Connection, passed: &GtidSet) -> Result<(), Error> {
+    let executed = catalog::gtid_variable(control, "gtid_executed")?;
+    let mut missing = passed.clone();
+    missing.subtract(&executed);
+    if !missing.is_empty() {
+        return Err(Error::stop(
+            format!("the server lacks transactions that were published: {missing}"),
+            "was it restored from a backup, or promoted without them? connect to a server that has them, or reconcile the \
+             topics, and then `headwater accept identity` goes on",
+        ));
+    }
+    let mut purged = catalog::gtid_variable(control, "gtid_purged")?;
+    purged.subtract(passed);
+    if !purged.is_empty() {
+        return Err(Error::stop(
+            format!("transactions behind the checkpoint are purged from the server's log: {purged}"),
+            "connect to a replica whose gtid_purged lacks them, or `headwater accept gap` goes on without them; \
+             binlog_expire_logs_seconds says how long the log is kept",
+        ));
+    }
+    Ok(())
+}
+
+fn check_file(control: &mut Connection, place: &FilePlace) -> Result<(), Error> {
+    let end = catalog::end_of_files(control)?;
+    if *place > end {
+        return Err(behind(&end.to_string(), &place.to_string()));
+    }
+    Ok(())
+}
+
+/// The tables to capture. What was asked for and is no table is refused.
+fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<TableName>, Error> {
+    let all = catalog::relations(control)?;
+    let (tables, others): (Vec<_>, Vec<_>) =
+        all.into_iter().filter(|candidate| patterns.matches(&candidate.name)).partition(catalog::Candidate::is_table);
+    if let Some(other) = others.iter().find(|other| patterns.names(&other.name)) {
+        return Err(Error::stop(
+            format!("{} is a {}: its rows are not in the log", other.name, other.kind.to_ascii_lowercase()),
+            "capture the tables that it is made of",
+        ));
+    }
+    Ok(tables.into_iter().map(|table| table.name).collect())
+}
+
+/// Two readers with one number: the server ends the older one's stream, over and over.
+fn check_rivals(control: &mut Connection, number: u32) -> Result<(), Error> {
+    let number = number.to_string();
+    let readers = catalog::readers(control)?;
+    match readers.iter().find(|(reader, host)| *reader == number && host != HOST) {
+        Some((_, host)) => Err(Error::stop(
+            format!("another reader of this server's log has the server_id {number} (on host {host:?})"),
+            "give one of the two another number: source.server_id",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What `SHOW REPLICAS` shows of us.
+const HOST: &str = "headwater";
+
+/// Settings of the connection that the stream obeys (`sql/rpl_binlog_sender.cc`; MariaDB `sql/sql_repl.cc`).
+fn prepare(replication: &mut Connection, config: &Config, server: &Server, place: &Place) -> Result<(), Error> {
+    let doing = "preparing the stream";
+    // Heartbeats come often enough that three may be lost.
+    let heartbeat = (config.deadline / 4).as_nanos();
+    let mut settings = vec![
+        "@master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum".to_owned(),
+        format!("@master_heartbeat_period = {heartbeat}, @source_heartbeat_period = {heartbeat}"),
+    ];
+    if let Passed::MariaDb(passed) = &place.passed {
+        // 4: the reader knows GTIDs. Less, and they come as something else.
+        settings.push(format!("@mariadb_slave_capability = 4, @slave_connect_state = '{passed}'"));
+        settings.push("@slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0".to_owned());
+    }
+    if server.flavour == Flavour::MySql {
+        // A stream of ours that the server still thinks alive ends when this one begins.
+        let uuid = config.replica_uuid();
+        settings.push(format!("@slave_uuid = '{uuid}', @replica_uuid = '{uuid}'"));
+    }
+    for setting in settings {
+        replication.query(doing, &format!("SET {setting}"))?;
+    }
+    Ok(())
+}
+
+/// COM_REGISTER_SLAVE: shows us to `SHOW REPLICAS`.
+fn register(replication: &mut Connection, number: u32) -> Result<(), Error> {
+    let mut command = vec![0x15];
+    command.extend(number.to_le_bytes());
+    command.push(u8::try_from(HOST.len()).unwrap_or(0));
+    command.extend(HOST.as_bytes());
+    // No user, no password, no port, no rank, and whoever the source is.
+    command.extend([0; 2 + 2 + 4 + 4]);
+    replication.command("registering as a reader of the log", &command)
+}
+
+/// COM_BINLOG_DUMP_GTID with what we have, or COM_BINLOG_DUMP from a place; to MariaDB the set was told before.
+fn dump(number: u32, passed: &Passed) -> Vec<u8> {
+    const FIRST: u64 = 4;
+    match passed {
+        Passed::MySql(set) => {
+            let set = set.encode();
+            let mut command = vec![0x1e, 0, 0];
+            command.extend(number.to_le_bytes());
+            command.extend(0u32.to_le_bytes());
+            command.extend(FIRST.to_le_bytes());
+            command.extend(u32::try_from(set.len()).unwrap_or(u32::MAX).to_le_bytes());
+            command.extend(set);
+            command
+        }
+        Passed::MariaDb(_) => dump_file(number, "", 4),
+        Passed::File(place) => dump_file(number, &place.file, u32::try_from(place.offset).unwrap_or(u32::MAX)),
+    }
+}
+
+fn dump_file(number: u32, file: &str, offset: u32) -> Vec<u8> {
+    let mut command = vec![0x12];
+    command.extend(offset.to_le_bytes());
+    command.extend([0, 0]);
+    command.extend(number.to_le_bytes());
+    command.extend(file.as_bytes());
+    command
+}

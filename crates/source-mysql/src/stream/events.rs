@@ -1,0 +1,297 @@
+//! What each event does to the stream's state.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use change::Transaction;
+
+use super::rows::place_in;
+use super::{DOING, Event, InFlight, Known, Number, Running, disorder, not_met, undecoded};
+use crate::catalog;
+use crate::connection::{Connection, Purpose};
+use crate::error::Error;
+use crate::position::{FilePlace, Passed};
+use crate::statement::{self, Statement};
+use crate::table::{Catalogue, Shape, ShapeError};
+use crate::wire::header::{EventType, Header};
+use crate::wire::payload::{Events, Payload};
+use crate::wire::query::Query;
+use crate::wire::table_map::TableMap;
+use crate::wire::{self, Framed};
+
+/// The largest event that the server sends (`max_allowed_packet`), also out of a compressed transaction.
+pub(super) const LARGEST: usize = 1 << 30;
+const MICROS: i64 = 1_000_000;
+
+/// A transaction in one compressed event, whose events are taken out one after the other.
+pub(super) struct Unpacking {
+    events: Events<Cursor<Slice>>,
+    header: Header,
+}
+
+/// A part of a buffer that is kept alive.
+pub(super) struct Slice {
+    bytes: Arc<Vec<u8>>,
+    start: usize,
+    end: usize,
+}
+
+impl AsRef<[u8]> for Slice {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+impl Running {
+    /// Keeps account of the place in the server's files. What the server makes up has no place; what it leaves out, because
+    /// we have it, is a gap between two. Headers hold the low half of a place only.
+    pub(super) fn follow(&mut self, header: &Header) {
+        if header.is_artificial() || header.next_position == 0 || header.kind == EventType::HEARTBEAT {
+            return;
+        }
+        let low = u64::from(header.next_position);
+        let high = self.end.offset & !u64::from(u32::MAX);
+        let end = high | low;
+        self.end.offset = if end < self.end.offset { end + (1 << 32) } else { end };
+    }
+
+    /// Where the event with this header, the last one followed, begins.
+    fn begin_of(&self, header: &Header) -> FilePlace {
+        FilePlace { file: self.end.file.clone(), offset: self.end.offset.saturating_sub(header.length.into()) }
+    }
+
+    /// `base`: where the event begins in the buffer.
+    pub(super) fn apply(&mut self, buffer: &Arc<Vec<u8>>, base: usize, framed: &Framed<'_>) -> Result<Event, Error> {
+        let header = framed.header;
+        match self.decoder.read(framed).map_err(undecoded)? {
+            wire::Event::Format(format) => {
+                self.decoder.expect(format);
+                // Numbers of tables begin anew with the server.
+                self.tables.clear();
+                Ok(Event::Nothing)
+            }
+            wire::Event::Rotate(rotate) => {
+                self.end = FilePlace { file: rotate.file.to_owned(), offset: rotate.position };
+                if let (Passed::File(place), None) = (&mut self.passed, &self.in_flight) {
+                    place.clone_from(&self.end);
+                }
+                Ok(Event::Moved)
+            }
+            wire::Event::Gtid(gtid) => {
+                let number = gtid.id.map_or(Number::Anonymous, |(source, number)| Number::MySql(source, number));
+                let time = gtid.immediate_commit.and_then(|micros| i64::try_from(micros).ok()).filter(|time| *time > 0);
+                self.open(&header, number, time, true)
+            }
+            wire::Event::MariaDbGtid(gtid) => {
+                self.open(&header, Number::MariaDb(gtid.id), None, gtid.standalone)?;
+                if let Some(flight) = &mut self.in_flight {
+                    flight.xa = gtid.prepared_xa;
+                }
+                Ok(Event::Nothing)
+            }
+            wire::Event::Query(query) => self.query(&query),
+            wire::Event::Xid(_) => self.commit(),
+            wire::Event::XaPrepare(_) => self.commit(),
+            wire::Event::TableMap(map) => self.learn(&map),
+            wire::Event::Rows(rows) => self.read(buffer, base, framed, &rows),
+            wire::Event::Payload(payload) => self.begin_unpacking(buffer, base, &header, &payload),
+            wire::Event::Incident(incident) => Err(Error::stop(
+                format!("the server's log has an incident: {:?}: changes are missing in it", incident.message),
+                "copy the tables anew: nobody knows what was lost. `headwater accept gap` goes on behind it",
+            )),
+            wire::Event::Stop
+            | wire::Event::Heartbeat(_)
+            | wire::Event::PreviousGtids(_)
+            | wire::Event::MariaDbGtidList(_)
+            | wire::Event::RowsQuery(_)
+            | wire::Event::BinlogCheckpoint(_)
+            | wire::Event::StartEncryption
+            | wire::Event::StatementPart
+            | wire::Event::Irrelevant
+            | wire::Event::Ignorable => Ok(Event::Nothing),
+        }
+    }
+
+    fn open(&mut self, header: &Header, number: Number, time: Option<i64>, standalone: bool) -> Result<Event, Error> {
+        let begin = self.begin_of(header);
+        if let Some(flight) = &self.in_flight {
+            return Err(disorder(format!("a transaction begins at {begin} inside the one at {}", flight.begin)));
+        }
+        let skip = match &self.cut {
+            Some(cut) if cut.begin == begin => cut.rows,
+            Some(cut) => return Err(not_met(cut, &format!("the transaction at {begin} came instead"))),
+            None => 0,
+        };
+        let id = match &number {
+            Number::MySql(source, number) => format!("{source}:{number}"),
+            Number::MariaDb(gtid) => gtid.to_string(),
+            Number::Anonymous => begin.to_string(),
+        };
+        self.source.gtid = if matches!(number, Number::Anonymous) { None } else { Some(id.clone()) };
+        self.source.server_id = header.server_id;
+        self.source.file.clone_from(&begin.file);
+        let commit_time = time.unwrap_or_else(|| i64::from(header.timestamp).saturating_mul(MICROS));
+        self.serial += 1;
+        self.in_flight = Some(InFlight {
+            transaction: Transaction { id, commit_time },
+            number,
+            begin,
+            standalone,
+            xa: false,
+            told: false,
+            total: 0,
+            skip,
+        });
+        Ok(Event::Nothing)
+    }
+
+    /// The transaction in flight is over.
+    pub(super) fn commit(&mut self) -> Result<Event, Error> {
+        let flight = self.in_flight.take().ok_or_else(|| disorder(format!("an end without a beginning at {}", self.end)))?;
+        if let (true, Some(cut)) = (flight.skip > 0, &self.cut) {
+            return Err(not_met(cut, &format!("the transaction has {} rows of captured tables", flight.total)));
+        }
+        self.cut = None;
+        self.truncating = false;
+        match (&mut self.passed, flight.number) {
+            (Passed::MySql(set), Number::MySql(source, number)) => set.add(source, number),
+            (Passed::MariaDb(set), Number::MariaDb(gtid)) => set.advance(gtid),
+            (Passed::File(place), _) => place.clone_from(&self.end),
+            (passed, number) => {
+                return Err(Error::stop(
+                    format!("a transaction is numbered {number:?}, but the log is followed by {passed}"),
+                    "was gtid_mode changed while the log was read? set it back to ON, or `headwater accept gap`",
+                ));
+            }
+        }
+        Ok(if flight.told { Event::Commit } else { Event::Moved })
+    }
+
+    fn query(&mut self, query: &Query<'_>) -> Result<Event, Error> {
+        let mut scratch = Vec::new();
+        let query = query.inflated(LARGEST, &mut scratch).map_err(Error::wire(DOING))?;
+        let statement = if query.load { Statement::Rows("LOAD DATA") } else { statement::classify(query.sql) };
+        let Some(flight) = &mut self.in_flight else {
+            return Err(disorder(format!("a statement outside a transaction at {}", self.end)));
+        };
+        match statement {
+            // The server writes it for transactions of rows; then something else says where they end.
+            Statement::Begin => flight.standalone = false,
+            Statement::Commit => return self.commit(),
+            Statement::XaStart => (flight.standalone, flight.xa) = (false, true),
+            Statement::XaEnd | Statement::Savepoint => {}
+            Statement::XaOver => return self.commit(),
+            Statement::Rollback if flight.total == 0 => {}
+            Statement::Rollback => {
+                return Err(Error::stop(
+                    format!("the transaction {} undoes rows that are in the log", flight.transaction.id),
+                    "it changed tables of an engine without transactions beside others: ALTER TABLE … ENGINE = InnoDB",
+                ));
+            }
+            Statement::Rows(verb) => {
+                return Err(Error::stop(
+                    format!("the transaction {} holds a statement ({verb}) in the place of its rows", flight.transaction.id),
+                    "SET GLOBAL binlog_format = 'ROW', and let the sessions that set another one for themselves reconnect; \
+                     `headwater accept gap` goes on behind the transaction",
+                ));
+            }
+            Statement::Truncate(table) => {
+                if self.truncate(query.database, table)? {
+                    return Ok(Event::Nothing);
+                }
+            }
+            // Shapes that came from the catalogue may be others now.
+            Statement::Other => self.tables.clear(),
+        }
+        match &self.in_flight {
+            Some(flight) if flight.standalone => self.commit(),
+            _ => Ok(Event::Nothing),
+        }
+    }
+
+    fn begin_unpacking(
+        &mut self,
+        buffer: &Arc<Vec<u8>>,
+        base: usize,
+        header: &Header,
+        payload: &Payload<'_>,
+    ) -> Result<Event, Error> {
+        let range = place_in(buffer, base, payload.data);
+        let data = Slice { bytes: Arc::clone(buffer), start: range.start, end: range.end };
+        let events = payload.events_of(Cursor::new(data), LARGEST).map_err(Error::wire(DOING))?;
+        self.unpacking = Some(Unpacking { events, header: *header });
+        Ok(Event::Nothing)
+    }
+
+    /// The next event of a compressed transaction.
+    pub(super) fn unpack(&mut self) -> Result<Event, Error> {
+        let Some(mut unpacking) = self.unpacking.take() else { return Ok(Event::Nothing) };
+        let Some(event) = unpacking.events.next_event().map_err(Error::wire(DOING))? else {
+            return if self.in_flight.is_some() {
+                Err(disorder(format!("the compressed transaction before {} has no end", self.end)))
+            } else {
+                Ok(Event::Nothing)
+            };
+        };
+        let bytes = Arc::new(event.to_vec());
+        let framed = self.decoder.inside(&bytes).map_err(undecoded)?;
+        // For the place of its rows: they have none of their own.
+        let framed = Framed { header: Header { length: unpacking.header.length, ..framed.header }, ..framed };
+        self.unpacking = Some(unpacking);
+        self.apply(&bytes, 0, &framed)
+    }
+
+    /// A table map: which table the rows to come belong to.
+    fn learn(&mut self, map: &TableMap<'_>) -> Result<Event, Error> {
+        match self.tables.get(&map.table) {
+            Some(Some(known)) if known.fingerprint == map.fingerprint => return Ok(Event::Nothing),
+            _ => {}
+        }
+        let name = change::TableName::new(map.schema, map.name);
+        let known = if self.patterns.matches(&name) { Some(self.known(map, &name)?) } else { None };
+        self.tables.insert(map.table, known);
+        Ok(Event::Nothing)
+    }
+
+    fn known(&mut self, map: &TableMap<'_>, name: &change::TableName) -> Result<Known, Error> {
+        let shape = self.shape(map, name)?;
+        // Another number for the same table, as after a statement that opened it anew.
+        let before = self.tables.values_mut().flatten().find(|known| known.table.name == *name);
+        let same = before.filter(|known| *known.table == shape.table);
+        let (table, announced, order, serial) = match same {
+            Some(known) => (Arc::clone(&known.table), known.announced, known.order, known.serial),
+            None => (Arc::new(shape.table.clone()), false, 0, 0),
+        };
+        Ok(Known { fingerprint: map.fingerprint.to_vec(), shape: Arc::new(shape), table, order, serial, announced })
+    }
+
+    fn shape(&mut self, map: &TableMap<'_>, name: &change::TableName) -> Result<Shape, Error> {
+        let identity = self.identity();
+        let catalogue = self.look_up(name)?;
+        let read = |catalogue: Option<&Catalogue>| Shape::read(map, self.server.flavour, catalogue, identity);
+        let shape = match read(catalogue.as_ref()) {
+            // The table was altered since; what the log says itself is enough where it says all.
+            Err(ShapeError::Columns { .. } | ShapeError::Contradiction { .. }) => read(None),
+            other => other,
+        };
+        shape.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Error::stop(
+                format!("{error}{cause}"),
+                "SET GLOBAL binlog_row_metadata = 'FULL' makes the log say what its rows mean; rows that are in it already need \
+                 the table as it was: `headwater accept gap` goes on behind them",
+            )
+        })
+    }
+
+    /// Asks the catalogue, once more on a new connection if the old one is gone.
+    pub(super) fn look_up(&mut self, table: &change::TableName) -> Result<Option<Catalogue>, Error> {
+        if let Some(control) = &mut self.control
+            && let Ok(found) = catalog::describe(control, table)
+        {
+            return Ok(found);
+        }
+        let control = self.control.insert(Connection::open(&self.config, Purpose::Control)?);
+        catalog::describe(control, table)
+    }
+}

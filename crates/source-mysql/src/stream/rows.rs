@@ -1,0 +1,222 @@
+//! Rows events, returned row by row; and TRUNCATE, which is a statement about all rows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use change::{Identity, Kind, TableName, ValueError};
+
+use super::events::LARGEST;
+use super::{DOING, Event, InFlight, Known, Running, disorder};
+use crate::declared;
+use crate::error::Error;
+use crate::table::{Shape, ShapeError};
+use crate::wire::Framed;
+use crate::wire::header::EventType;
+use crate::wire::rows::{NO_TABLE, Rows, RowsKind};
+
+/// A rows event that is being returned. What its rows are read from is kept by places, as they outlive each call.
+pub(super) struct Reading {
+    table: u64,
+    kind: EventType,
+    /// The event's body.
+    buffer: Arc<Vec<u8>>,
+    body: Range<usize>,
+    /// The rows, where they had to be inflated.
+    inflated: Option<Arc<Vec<u8>>>,
+    /// Where the rows begin in the buffer that they are in.
+    base: usize,
+    /// Where the next row begins in the rows.
+    next: usize,
+    row: i64,
+    /// Where the event begins in the server's files.
+    offset: u64,
+}
+
+/// Where a part of a buffer lies in it, behind `base`.
+pub(super) fn place_in(buffer: &[u8], base: usize, part: &[u8]) -> Range<usize> {
+    // Addresses are compared, never followed.
+    let start = part.as_ptr().addr().saturating_sub(buffer.as_ptr().addr()).max(base);
+    start..start + part.len()
+}
+
+impl Running {
+    pub(super) fn read(
+        &mut self,
+        buffer: &Arc<Vec<u8>>,
+        base: usize,
+        framed: &Framed<'_>,
+        rows: &Rows<'_>,
+    ) -> Result<Event, Error> {
+        if rows.table == NO_TABLE {
+            return Ok(Event::Nothing);
+        }
+        let flight = self.in_flight.as_ref().ok_or_else(|| disorder(format!("rows outside a transaction at {}", self.end)))?;
+        match self.tables.get(&rows.table) {
+            None => return Err(disorder(format!("rows of table {}, which no table map names", rows.table))),
+            Some(None) => return Ok(Event::Nothing),
+            Some(Some(known)) if flight.xa => {
+                return Err(Error::stop(
+                    format!(
+                        "the transaction {} of {} is prepared by XA: its rows are in the log before it is known whether it \
+                         commits",
+                        flight.transaction.id, known.table.name
+                    ),
+                    "write captured tables without XA, or leave them out with `tables`; `headwater accept gap` goes on behind \
+                     the transaction",
+                ));
+            }
+            Some(Some(_)) => {}
+        }
+        let mut scratch = Vec::new();
+        let plain = rows.inflated(LARGEST, &mut scratch).map_err(Error::wire(DOING))?;
+        let is_inflated = !std::ptr::eq(plain.data, rows.data);
+        let body = place_in(buffer, base, framed.body);
+        let start = place_in(buffer, base, rows.data).start;
+        let offset = self.end.offset.saturating_sub(framed.header.length.into());
+        let (inflated, base) = if is_inflated { (Some(Arc::new(scratch)), 0) } else { (None, start) };
+        let (table, kind, buffer) = (rows.table, framed.header.kind, Arc::clone(buffer));
+        self.reading = Some(Reading { table, kind, buffer, body, inflated, base, next: 0, row: 0, offset });
+        Ok(Event::Nothing)
+    }
+
+    /// The next row of the event that is being read.
+    pub(super) fn row(&mut self) -> Result<Event, Error> {
+        let Some(reading) = &mut self.reading else { return Ok(Event::Nothing) };
+        let number = reading.table;
+        let (Some(Some(known)), Some(flight)) = (self.tables.get_mut(&number), self.in_flight.as_mut()) else {
+            return Err(disorder(format!("rows of table {number} without their table map or transaction")));
+        };
+        if let Some(event) = introduce(flight, known, number) {
+            return Ok(event);
+        }
+        let body = reading.buffer.get(reading.body.clone()).unwrap_or_default();
+        let rows = Rows::read(reading.kind, body).map_err(Error::wire(DOING))?;
+        let bytes = reading.inflated.as_ref().unwrap_or(&reading.buffer);
+        let rows = match &reading.inflated {
+            Some(inflated) => rows.with_data(inflated),
+            None => rows,
+        };
+        self.before.attach(bytes, reading.base, &known.shape);
+        self.after.attach(bytes, reading.base, &known.shape);
+        let mut images = rows.images_from(&known.shape.storages, reading.next).map_err(Error::wire(DOING))?;
+        if !images.next_row(&mut self.before.cells, &mut self.after.cells).map_err(Error::wire(DOING))? {
+            self.reading = None;
+            return Ok(Event::Nothing);
+        }
+        reading.next = images.offset();
+        self.source.row = reading.row;
+        self.source.offset = reading.offset;
+        reading.row += 1;
+        let kind = match rows.kind {
+            RowsKind::Write => Kind::Insert,
+            RowsKind::Update => Kind::Update,
+            RowsKind::Delete => Kind::Delete,
+        };
+        if !count(flight, known, self.serial) {
+            return Ok(Event::Nothing);
+        }
+        self.source.place(&known.table);
+        if kind == Kind::Update {
+            self.after.complete(&self.before);
+        }
+        let refused = |error: ValueError| Error::stop(error.to_string(), "repair the value in the table");
+        if kind != Kind::Insert {
+            self.before.prepare_key().map_err(refused)?;
+        }
+        if kind != Kind::Delete {
+            self.after.prepare_key().map_err(refused)?;
+        }
+        Ok(Event::Row(number, kind))
+    }
+
+    /// A TRUNCATE of a captured table, which is a transaction of its own: first what introduces it, then itself. The
+    /// statement is looked at again until nothing is left to return.
+    pub(super) fn truncate(&mut self, database: &str, table: (Option<String>, String)) -> Result<bool, Error> {
+        let (written, table) = table;
+        let name = TableName::new(written.unwrap_or_else(|| database.to_owned()), table);
+        if !self.patterns.matches(&name) {
+            return Ok(false);
+        }
+        let known = match self.tables.values().flatten().find(|known| known.table.name == name) {
+            Some(known) => Known {
+                fingerprint: Vec::new(),
+                shape: Arc::clone(&known.shape),
+                table: Arc::clone(&known.table),
+                ..*known
+            },
+            None => self.undescribed(&name)?,
+        };
+        self.tables.insert(TRUNCATED, Some(known));
+        self.truncating = true;
+        Ok(true)
+    }
+
+    /// The next step of the truncation, and at its end `None`.
+    pub(super) fn truncation(&mut self) -> Result<Option<Event>, Error> {
+        let (Some(Some(known)), Some(flight)) = (self.tables.get_mut(&TRUNCATED), self.in_flight.as_mut()) else {
+            return Err(disorder("a truncation without its table or transaction"));
+        };
+        if flight.total > 0 {
+            self.truncating = false;
+            // The next table map has to introduce the table again if that was not returned under its own number.
+            return Ok(None);
+        }
+        if let Some(event) = introduce(flight, known, TRUNCATED) {
+            return Ok(Some(event));
+        }
+        self.source.row = 0;
+        self.source.offset = flight.begin.offset;
+        let publish = count(flight, known, self.serial);
+        self.source.place(&known.table);
+        Ok(Some(if publish { Event::Row(TRUNCATED, Kind::Truncate) } else { Event::Nothing }))
+    }
+
+    /// A table of which the log has shown no row yet.
+    fn undescribed(&mut self, name: &TableName) -> Result<Known, Error> {
+        let identity = self.identity();
+        let flavour = self.server.flavour;
+        let found = self.look_up(name)?;
+        let table = found.map(|catalogue| declared::table(name, &catalogue, flavour, identity)).transpose();
+        let table = table.map_err(|error: ShapeError| Error::stop(error.to_string(), "please report this"))?.flatten();
+        let table = table.ok_or_else(|| {
+            Error::stop(
+                format!("{name} was truncated, and is gone or has columns of unknown types: its shape is not known"),
+                "`headwater accept gap` goes on behind the truncation, without a record of it",
+            )
+        })?;
+        let shape = Arc::new(Shape::nobody());
+        Ok(Known { fingerprint: Vec::new(), shape, table: Arc::new(table), order: 0, serial: 0, announced: false })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        if self.server.image.eq_ignore_ascii_case("FULL") { Identity::Full } else { Identity::Default }
+    }
+}
+
+/// The number that the table of a TRUNCATE has here: table maps use six bytes.
+const TRUNCATED: u64 = u64::MAX;
+
+/// What has to be returned before a transaction's first row, and before a table's.
+fn introduce(flight: &mut InFlight, known: &mut Known, number: u64) -> Option<Event> {
+    if !flight.told {
+        flight.told = true;
+        return Some(Event::Begin);
+    }
+    if !known.announced {
+        known.announced = true;
+        return Some(Event::Table(number));
+    }
+    None
+}
+
+/// Counts a row of a captured table; `true` when it is to be returned.
+fn count(flight: &mut InFlight, known: &mut Known, serial: u64) -> bool {
+    flight.total += 1;
+    known.order = if known.serial == serial { known.order + 1 } else { 1 };
+    known.serial = serial;
+    if flight.skip > 0 {
+        flight.skip -= 1;
+        return false;
+    }
+    true
+}

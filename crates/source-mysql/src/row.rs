@@ -104,6 +104,14 @@ impl Image {
         Ok(())
     }
 
+    /// The bytes of a column that has some.
+    pub fn bytes_of(&self, index: usize) -> &[u8] {
+        match self.cells.get(index) {
+            Some(Cell::Bytes { start, length }) => self.raw(*start, *length),
+            _ => &[],
+        }
+    }
+
     fn raw(&self, start: usize, length: usize) -> &[u8] {
         let start = self.base.saturating_add(start);
         self.bytes.get(start..start.saturating_add(length)).unwrap_or_default()

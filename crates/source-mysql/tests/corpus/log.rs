@@ -133,7 +133,7 @@ impl Log {
     }
 }
 
-fn catalogue(name: &str) -> HashMap<String, Catalogue> {
+pub(crate) fn catalogue(name: &str) -> HashMap<String, Catalogue> {
     let mut found: HashMap<String, Catalogue> = HashMap::new();
     let Ok(text) = fs::read_to_string(path(&format!("{name}.catalogue"))) else { return found };
     for line in text.lines() {

@@ -74,7 +74,8 @@ impl Image {
         self.cells.contains(&Cell::Missing)
     }
 
-    /// Prepares [`Row::text`] of the key's columns. To be called once the cells are there.
+    /// Prepares [`Row::text`] of the key's columns, as far as their key is a text of another type. To be called once the
+    /// cells are there.
     ///
     /// # Errors
     ///
@@ -90,18 +91,27 @@ impl Image {
             else {
                 continue;
             };
-            let from = texts.len();
-            let bytes = self.raw(*start, *length);
-            // A key of bytes has no text; nobody asks for it.
-            if matches!(meaning.form(), change::ColumnType::Bytes) {
+            // Nobody asks for the text of a type whose typed form is total.
+            let form = meaning.form();
+            if form.in_key() == form {
                 continue;
             }
+            let from = texts.len();
+            let bytes = self.raw(*start, *length);
             value::text(meaning, bytes, &mut texts).map_err(|Malformed| self.error(column, bytes))?;
             self.places.push((column, from..texts.len()));
         }
         // Every text was written as UTF-8.
         self.texts = String::from_utf8(texts).unwrap_or_default();
         Ok(())
+    }
+
+    /// The bytes of a column that has some.
+    pub fn bytes_of(&self, index: usize) -> &[u8] {
+        match self.cells.get(index) {
+            Some(Cell::Bytes { start, length }) => self.raw(*start, *length),
+            _ => &[],
+        }
     }
 
     fn raw(&self, start: usize, length: usize) -> &[u8] {

@@ -235,8 +235,11 @@ impl Source<'_> {
 
     fn meaning(&self) -> Result<Meaning, ShapeError> {
         let word = self.declared_word();
+        // MariaDB's old types have more bytes with a fraction, and nothing in the log says so.
+        let is_old = matches!(self.storage, Storage::Time | Storage::DateTime | Storage::Timestamp);
         if let Some(declared) = self.declared
-            && !word.as_deref().is_some_and(|word| fits(self.storage, word, self.flavour))
+            && (!word.as_deref().is_some_and(|word| fits(self.storage, word, self.flavour))
+                || is_old && declared.column_type.contains('('))
         {
             return Err(ShapeError::Contradiction {
                 table: self.table.clone(),

@@ -5,9 +5,10 @@
 //! exponent begins is the server's rule, and whole numbers get `.0` in JSON (`sql-common/json_dom.cc`).
 
 use std::io::Write;
+use std::ops::RangeInclusive;
 
-/// Digits before which no exponent is written (`DBL_DIG`).
-const DIGITS: i32 = 15;
+/// Places of the point for which no exponent is written: up to `DBL_DIG` behind the first digit, one less before it.
+const WITHOUT_EXPONENT: RangeInclusive<i32> = -14..=15;
 
 /// Appends a number. NaN and infinities, which no server stores, as words.
 pub fn double(number: f64, out: &mut Vec<u8>) {
@@ -52,7 +53,7 @@ fn layout(mantissa: &[u8], exponent: i32, out: &mut Vec<u8>) {
     let count = i32::try_from(digits().count()).unwrap_or(0);
     // The place of the point behind the first digit of 0.ddd.
     let point = exponent.saturating_add(1);
-    if !(-DIGITS.saturating_sub(1)..=DIGITS).contains(&point) {
+    if !WITHOUT_EXPONENT.contains(&point) {
         out.extend_from_slice(mantissa);
         out.push(b'e');
         out.extend_from_slice(exponent.to_string().as_bytes());

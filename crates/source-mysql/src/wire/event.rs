@@ -267,7 +267,11 @@ mod tests {
         let mut body = vec![4, 0];
         body.extend(b"9.7.4");
         body.resize(52, 0);
-        body.extend([0, 0, 0, 0, 19, 56, 13, 0, 8, checksum]);
+        body.extend([0, 0, 0, 0, 19]);
+        let mut types = [0; 42];
+        types[14] = 99;
+        body.extend(types);
+        body.push(checksum);
         event(15, 0, &body, true)
     }
 

@@ -65,7 +65,7 @@ impl<'a> Query<'a> {
     ///
     /// # Errors
     ///
-    /// A setting with an unknown number: its length is not known, and so nothing behind it.
+    /// A setting that is cut off.
     pub fn session(&self) -> Result<Session<'a>, WireError> {
         Session::read(self.status)
     }
@@ -86,6 +86,9 @@ pub struct Session<'a> {
     pub microseconds: Option<u32>,
     /// The transaction of a DDL statement that is atomic.
     pub ddl_xid: Option<u64>,
+    /// The number of a setting that is not known. Its length is not either, so those behind it were not read: servers
+    /// write them in the order of their numbers, so that they are newer ones (`Query_event::Query_event`).
+    pub unknown: Option<u8>,
 }
 
 impl<'a> Session<'a> {
@@ -94,7 +97,7 @@ impl<'a> Session<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new("status variables of a query event", bytes);
         let mut session = Self::default();
-        while !reader.is_empty() {
+        while !reader.is_empty() && session.unknown.is_none() {
             session.variable(&mut reader)?;
         }
         Ok(session)
@@ -157,9 +160,7 @@ impl<'a> Session<'a> {
                 let count = usize::from(reader.u8()?);
                 reader.take(count.saturating_mul(4))?;
             }
-            number => {
-                return Err(WireError::Unknown { what: "status variable of a query event", number: number.into() });
-            }
+            number => self.unknown = Some(number),
         }
         Ok(())
     }
@@ -207,6 +208,6 @@ mod tests {
     fn unknown_settings_are_named() {
         let body = body(&[99, 1]);
         let query = Query::read(&body, false, false).unwrap();
-        assert_eq!(query.session(), Err(WireError::Unknown { what: "status variable of a query event", number: 99 }));
+        assert_eq!(query.session().unwrap().unknown, Some(99));
     }
 }

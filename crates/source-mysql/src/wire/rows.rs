@@ -128,7 +128,9 @@ impl<'a> Rows<'a> {
             let (number, there) = (wide(self.columns), wide(storages.len()));
             return Err(WireError::Range { what: "columns of a rows event", number, least: there, most: there });
         }
-        Ok(Images { rows: *self, storages, reader: Reader::new("row image", self.data) })
+        let count = |present: Option<Bits<'_>>| present.map_or(0, |present| present.ones(storages.len()));
+        let (in_before, in_after) = (count(self.before), count(self.after));
+        Ok(Images { rows: *self, storages, in_before, in_after, reader: Reader::new("row image", self.data) })
     }
 }
 
@@ -183,6 +185,9 @@ fn extra(reader: &mut Reader<'_>, kind: RowsKind) -> Result<(), WireError> {
 pub struct Images<'a, 't> {
     rows: Rows<'a>,
     storages: &'t [Storage],
+    /// Columns that the old and the new image have.
+    in_before: usize,
+    in_after: usize,
     reader: Reader<'a>,
 }
 
@@ -201,11 +206,11 @@ impl<'a> Images<'a, '_> {
         }
         let start = self.reader.offset();
         if let Some(present) = self.rows.before {
-            self.image(present, None, before)?;
+            self.image(present, self.in_before, None, before)?;
         }
         if let Some(present) = self.rows.after {
             let changes = if self.rows.partial { self.changes()? } else { None };
-            self.image(present, changes, after)?;
+            self.image(present, self.in_after, changes, after)?;
         }
         if self.reader.offset() == start {
             return Err(WireError::LeftOver { what: "row without columns", left: self.reader.left() });
@@ -231,8 +236,15 @@ impl<'a> Images<'a, '_> {
         }
     }
 
-    fn image(&mut self, present: Bits<'a>, changes: Option<Bits<'a>>, cells: &mut Vec<Cell>) -> Result<(), WireError> {
-        let nulls = Bits::take(&mut self.reader, present.ones(self.storages.len()))?;
+    /// Reads one image, which has `count` columns: those that are `present`.
+    fn image(
+        &mut self,
+        present: Bits<'a>,
+        count: usize,
+        changes: Option<Bits<'a>>,
+        cells: &mut Vec<Cell>,
+    ) -> Result<(), WireError> {
+        let nulls = Bits::take(&mut self.reader, count)?;
         let (mut in_image, mut json) = (0usize, 0usize);
         for (column, storage) in self.storages.iter().enumerate() {
             let is_json = matches!(storage, Storage::Json { .. });

@@ -123,8 +123,8 @@ const NAMES: [(Charset, &str); 41] = [
 enum Cut {
     /// Two bytes where the first is one of two ranges.
     ShiftJis,
-    /// Two bytes where the first is in this range.
-    Pairs(u8, u8),
+    /// Two bytes where the first is in this range, and the second not below the last number.
+    Pairs(u8, u8, u8),
     /// Two bytes, or three after 8F.
     EucJp,
     /// Two bytes, or four where the second is a digit.
@@ -226,13 +226,13 @@ impl Charset {
         Some(match self {
             Self::Sjis => (SHIFT_JIS, Cut::ShiftJis, &segments::SJIS),
             Self::Cp932 => (SHIFT_JIS, Cut::ShiftJis, &[]),
-            Self::Gbk => (GBK, Cut::Pairs(0x81, 0xfe), &segments::GBK),
-            Self::Gb2312 => (GBK, Cut::Pairs(0xa1, 0xf7), &segments::GB2312),
+            Self::Gbk => (GBK, Cut::Pairs(0x81, 0xfe, 0x40), &segments::GBK),
+            Self::Gb2312 => (GBK, Cut::Pairs(0xa1, 0xf7, 0xa1), &segments::GB2312),
             Self::Gb18030 => (GB18030, Cut::Gb18030, &segments::GB18030),
-            Self::EucKr => (EUC_KR, Cut::Pairs(0x81, 0xfe), &[]),
+            Self::EucKr => (EUC_KR, Cut::Pairs(0x81, 0xfe, 0x41), &[]),
             Self::Ujis => (EUC_JP, Cut::EucJp, &segments::UJIS),
             Self::EucJpMs => (EUC_JP, Cut::EucJp, &segments::EUCJPMS),
-            Self::Big5 => (BIG5, Cut::Pairs(0xa1, 0xf9), &segments::BIG5),
+            Self::Big5 => (BIG5, Cut::Pairs(0xa1, 0xf9, 0x40), &segments::BIG5),
             _ => return None,
         })
     }
@@ -283,7 +283,7 @@ fn length(cut: Cut, bytes: &[u8]) -> Option<usize> {
             0xa1..=0xdf => Some(1),
             _ => None,
         },
-        Cut::Pairs(least, most) => (least..=most).contains(&first).then_some(2),
+        Cut::Pairs(least, most, second) => ((least..=most).contains(&first) && *bytes.get(1)? >= second).then_some(2),
         Cut::EucJp => match first {
             0x8f => Some(3),
             0x8e | 0xa1..=0xfe => Some(2),

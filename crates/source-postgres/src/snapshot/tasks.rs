@@ -534,6 +534,7 @@ mod tests {
             taken: 0,
             bytes: Arc::default(),
             starts: Vec::new(),
+            binary: Arc::from([]),
             reach: Reach::Next { after: Some(vec!["1".to_owned()]), end: false },
         }
     }

@@ -23,7 +23,7 @@ use crate::queue::Queue;
 use crate::wire::pgoutput::Relation;
 use crate::wire::reader::Reader;
 use crate::wire::tuple::{self, Cell};
-use crate::{relation, resolve, sql, start};
+use crate::{relation, resolve, sql, start, types};
 
 /// A chunk ends with the row that brings it to so many bytes…
 const CHUNK_BYTES: usize = 2 << 20;
@@ -85,6 +85,8 @@ pub(crate) struct Rows {
     /// `DataRow` messages without their heads, and where each begins.
     pub(crate) bytes: Arc<Vec<u8>>,
     pub(crate) starts: Vec<usize>,
+    /// The columns that are not texts.
+    pub(crate) binary: Arc<[bool]>,
     /// What was read: the next rows up to this key (none: nothing was left), or some rows once more.
     pub(crate) reach: Reach,
 }
@@ -183,8 +185,8 @@ impl Worker {
         let answer = |collected: Collected, reach| {
             let Collected { bytes, starts } = collected;
             let (table, by, snapshot) = (Arc::clone(&table), source.by.clone(), snapshot.clone());
-            let bytes = Arc::new(bytes);
-            Answer::Rows(Box::new(Rows { table, by, joined, snapshot, high, taken, bytes, starts, reach }))
+            let (bytes, binary) = (Arc::new(bytes), Arc::clone(&source.binary));
+            Answer::Rows(Box::new(Rows { table, by, joined, snapshot, high, taken, bytes, starts, binary, reach }))
         };
         let last = if order.table.is_keyless() {
             source.read_whole(control, &mut |part, reach| {
@@ -220,6 +222,9 @@ fn open(config: &Config) -> Result<Connection, Error> {
     let mut control = start::open_control(config)?;
     // Rows that a policy hides would be missing from the topic without a word: better an error.
     control.query("setting row_security", "SET row_security = off")?;
+    // A chunk is the first rows of a query for all that are left. The planner, asked for all, might rather sort the whole
+    // table for each chunk than follow the key's index; a server process that works alone is what workers are counted in.
+    control.query("setting the plan", "SET enable_sort = off; SET max_parallel_workers_per_gather = 0")?;
     Ok(control)
 }
 
@@ -314,6 +319,9 @@ struct Source {
     relation: Relation,
     /// The types that the columns of a row are announced with.
     types: Vec<u32>,
+    /// The columns that are asked for in binary form. Never those of the key: its texts are compared with the stream's, and
+    /// are literals where a copy goes on.
+    binary: Arc<[bool]>,
     shape: Table,
     by: Vec<String>,
     from: String,
@@ -352,12 +360,17 @@ impl Source {
         };
         let by = shape.key.iter().map(part).collect();
         let columns = relation.columns.iter().zip(&types);
-        let types = columns
+        let types: Vec<u32> = columns
             .map(|(column, resolved)| resolved.as_ref().map_or(column.type_oid, |resolved| resolved.plain))
             .collect();
+        let forms = types.iter().zip(&shape.columns).enumerate();
+        let binary =
+            forms.map(|(at, (oid, column))| !shape.key.contains(&at) && types::is_sent_binary(*oid, column.kind));
+        let binary = binary.collect();
         Ok(Self {
             relation,
             types,
+            binary,
             shape,
             by,
             from: relation_sql(table),
@@ -392,8 +405,7 @@ impl Source {
         control: &mut Connection,
         hand_over: &mut dyn FnMut(Collected, Reach) -> bool,
     ) -> Result<(Collected, Reach), Error> {
-        let cursor = format!("DECLARE headwater NO SCROLL CURSOR FOR {}", self.select(&[]));
-        control.query(&format!("reading {}", self.shape.name), &cursor)?;
+        self.open(control, &self.select(&[]))?;
         loop {
             let mut rows = Collected::default();
             let end = self.fill(control, &mut rows)?;
@@ -419,10 +431,7 @@ impl Source {
             conditions.push(format!("({}) > ({})", key.join(", "), literals(after)));
         }
         let mut rows = Collected::default();
-        let doing = format!("reading {}", self.shape.name);
-        let cursor =
-            format!("DECLARE headwater NO SCROLL CURSOR FOR {} ORDER BY {}", self.select(&conditions), key.join(", "));
-        control.query(&doing, &cursor)?;
+        self.open(control, &format!("{} ORDER BY {}", self.select(&conditions), key.join(", ")))?;
         let end = self.fill(control, &mut rows)?;
         let after = match rows.starts.last() {
             Some(&start) => Some(self.key_of(&rows.bytes, start)?),
@@ -431,14 +440,12 @@ impl Source {
         Ok((rows, Reach::Next { after, end }))
     }
 
-    /// Takes a chunk from the cursor; `true`: it has no more.
+    /// Takes a chunk from the open query; `true`: it has no more.
     fn fill(&self, control: &mut Connection, rows: &mut Collected) -> Result<bool, Error> {
         let begin = Instant::now();
         let mut fetch = FIRST_FETCH;
         loop {
-            let before = rows.starts.len();
-            self.collect(control, &format!("FETCH {fetch} FROM headwater"), rows)?;
-            if rows.starts.len() - before < fetch {
+            if self.collect(control, fetch, rows)? {
                 return Ok(true);
             }
             let Limits { bytes, time } = self.limits;
@@ -455,20 +462,25 @@ impl Source {
         let wanted: Vec<String> = keys.iter().map(|key| format!("({})", literals(key))).collect();
         let condition = format!("({}) IN ({})", self.key_columns().join(", "), wanted.join(", "));
         let mut rows = Collected::default();
-        self.collect(control, &self.select(&[condition]), &mut rows)?;
+        self.open(control, &self.select(&[condition]))?;
+        while !self.collect(control, AGAIN, &mut rows)? {}
         Ok((rows, Reach::Again(keys)))
     }
 
-    fn collect(&self, control: &mut Connection, statement: &str, rows: &mut Collected) -> Result<(), Error> {
+    fn open(&self, control: &mut Connection, statement: &str) -> Result<(), Error> {
         let doing = format!("reading {}", self.shape.name);
-        let types = control.rows(&doing, statement, &mut |body| {
-            rows.starts.push(rows.bytes.len());
-            rows.bytes.extend_from_slice(body);
-        })?;
-        if types != self.types {
+        if control.open_query(&doing, statement, &self.binary)? != self.types {
             return Err(Error::Retry(format!("{doing}: the table was altered meanwhile")));
         }
         Ok(())
+    }
+
+    /// Takes up to `most` rows from the open query; `true`: it has no more.
+    fn collect(&self, control: &mut Connection, most: usize, rows: &mut Collected) -> Result<bool, Error> {
+        control.fetch(&format!("reading {}", self.shape.name), most, &mut |body| {
+            rows.starts.push(rows.bytes.len());
+            rows.bytes.extend_from_slice(body);
+        })
     }
 
     /// The texts of the key of a row that was read.
@@ -476,7 +488,7 @@ impl Source {
         let doing = "reading a key";
         let mut cells = Vec::new();
         let row = bytes.get(start..).unwrap_or_default();
-        tuple::read_values(&mut Reader::new("data row", row), &mut cells).map_err(Error::wire(doing))?;
+        tuple::read_values(&mut Reader::new("data row", row), &self.binary, &mut cells).map_err(Error::wire(doing))?;
         let text = |&at: &usize| match cells.get(at) {
             Some(Cell::Text { start, length }) => {
                 let text = row.get(*start..start + length).and_then(|bytes| std::str::from_utf8(bytes).ok());

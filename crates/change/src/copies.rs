@@ -115,12 +115,24 @@ impl Copies {
         std::mem::take(&mut self.lock().asked)
     }
 
+    /// For the source: it ended before these wishes were durable. They come before those that were asked meanwhile.
+    pub fn give_back(&self, mut wishes: Vec<Asked>) {
+        let mut inner = self.lock();
+        wishes.append(&mut inner.asked);
+        inner.asked = wishes;
+    }
+
+    /// For the source, when it begins: what an earlier session has shown of other tables means nothing any more.
+    pub fn keep(&self, known: impl Fn(&TableName) -> bool) {
+        self.lock().tables.retain(|table, _| known(table));
+    }
+
     /// All copies that the source knows of.
     pub fn all(&self) -> BTreeMap<TableName, TableCopy> {
         self.lock().tables.clone()
     }
 
-    /// Asks the source. The answer comes when the wish is durable; none, when the source ended before.
+    /// Asks the source. The answer comes when the wish is durable, whichever session of the source that is in.
     pub fn ask(&self, wish: Wish) -> Receiver<Answer> {
         let (answer, receiver) = channel();
         self.lock().asked.push(Asked { wish, answer });

@@ -34,6 +34,8 @@ pub(crate) use outside::Outside;
 const AHEAD: usize = 2;
 /// Memory for the keys recorded during one chunk. More, and the chunk is given up and a smaller one is read.
 const TOUCHED_BYTES: usize = 8 << 20;
+/// So many passed transactions are remembered at most: 4 MiB.
+const MOST_PASSED: usize = 1 << 20;
 /// A chunk is made smaller so many times at most: to a 64th.
 const MOST_HALVINGS: u32 = 6;
 /// How often the server is asked where it is, while a chunk waits for the stream.
@@ -241,6 +243,26 @@ impl Snapshots {
     pub(crate) fn passed(&mut self, xid: u32) {
         if self.is_active() {
             self.passed.push(xid);
+            if self.passed.len() >= MOST_PASSED {
+                self.shorten();
+            }
+        }
+    }
+
+    /// The list of passed transactions is long. While the stream is behind, the chunks that wait for it see them all. If
+    /// they do not, nothing was read for a long time (a publication that leaves out changes, a table that cannot be locked):
+    /// then whoever reads next takes a new transaction id first, like a table that has just joined.
+    fn shorten(&mut self) {
+        for rows in self.tasks.iter().flat_map(|task| &task.chunks).filter_map(|chunk| chunk.rows.as_ref()) {
+            self.passed.retain(|xid| !rows.snapshot.sees(*xid));
+        }
+        if self.passed.len() < MOST_PASSED / 2 {
+            return;
+        }
+        self.passed = Vec::new();
+        for task in &mut self.tasks {
+            task.chunks.clear();
+            task.joined = None;
         }
     }
 
@@ -626,5 +648,37 @@ mod tests {
             snapshots.advance(&mut Publishing::new(0, rows, Touched::default()));
             assert_eq!(snapshots.tasks[0].halvings, expected);
         }
+    }
+
+    /// While nothing can be read, nothing shortens the list of passed transactions; a stream that is behind passes many that
+    /// everybody sees.
+    #[test]
+    fn passed_transactions_are_bounded_and_no_chunk_misses_one() {
+        let mut snapshots = snapshots(1);
+        let orders = snapshots.idle.take().unwrap().0;
+        snapshots.order();
+        drop(orders.try_recv().unwrap());
+        snapshots.tasks[0].joined = Some(1);
+        let mut rows = read(&snapshots.tasks[0].table);
+        rows.snapshot = "4000000:4000000:".parse().unwrap();
+        snapshots.tasks[0].chunks[0].rows = Some(rows);
+        let many = u32::try_from(MOST_PASSED).unwrap();
+        for xid in 3..3 + 2 * many {
+            snapshots.passed(xid);
+        }
+        assert!(snapshots.passed.len() < MOST_PASSED);
+        assert_eq!((snapshots.tasks[0].chunks.len(), snapshots.tasks[0].joined), (1, Some(1)), "all of them are seen");
+        // Nobody sees these.
+        for xid in 4_000_000..4_000_000 + many {
+            snapshots.passed(xid);
+        }
+        assert!(snapshots.passed.len() < MOST_PASSED);
+        assert_eq!((snapshots.tasks[0].chunks.len(), snapshots.tasks[0].joined), (0, None));
+        // Late rows of an order from before know nothing of the new beginning.
+        let late = read(&snapshots.tasks[0].table);
+        snapshots.take(1, Answer::Rows(Box::new(late))).unwrap();
+        snapshots.order();
+        let order = orders.try_recv().unwrap();
+        assert_eq!(order.joined, None, "a new transaction id stands for those that are forgotten");
     }
 }

@@ -155,10 +155,17 @@ impl Worker {
                 return Ok(Answer::Gone);
             };
             let sees_all = snapshot.xmin > joined && order.must_see.iter().all(|xid| snapshot.sees(*xid));
-            if sees_all && (!order.table.is_keyless() || ask(&answers, &queue, order.id, &snapshot)) {
+            let verdict = match (sees_all, order.table.is_keyless()) {
+                (true, true) => ask(&answers, &queue, order.id, &snapshot),
+                (yes, _) => Some(yes),
+            };
+            if verdict == Some(true) {
                 break (snapshot, high, taken);
             }
             control.query("ending a read", "ROLLBACK")?;
+            if verdict.is_none() {
+                return Ok(Answer::Waiting(snapshot));
+            }
             if told.elapsed() > SILENCE {
                 tell_who_is_in_the_way(control, &order.table.name, &snapshot, begin)?;
                 told = Instant::now();
@@ -208,12 +215,12 @@ fn wanted(config: &Config, order: &Order) -> Option<String> {
     order.progress.condition.as_ref().or_else(configured).cloned()
 }
 
-/// Whether the stream stands still for this snapshot. Nobody there: no.
-fn ask(answers: &Sender<(u64, Answer)>, queue: &Queue, order: u64, snapshot: &Visibility) -> bool {
+/// Whether the stream stands still for this snapshot. `None`: whoever gave the order has given it up.
+fn ask(answers: &Sender<(u64, Answer)>, queue: &Queue, order: u64, snapshot: &Visibility) -> Option<bool> {
     let (reply, verdict) = channel();
-    let sent = answers.send((order, Answer::Ready(snapshot.clone(), reply)));
+    answers.send((order, Answer::Ready(snapshot.clone(), reply))).ok()?;
     queue.nudge();
-    sent.is_ok() && verdict.recv().unwrap_or(false)
+    verdict.recv().ok()
 }
 
 fn open(config: &Config) -> Result<Connection, Error> {

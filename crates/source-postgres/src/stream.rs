@@ -48,7 +48,7 @@ use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
 use crate::wire::pgoutput::{self, Message, Old};
-use crate::{resolve, sql};
+use crate::{publication, resolve, sql};
 
 mod copying;
 mod flight;
@@ -122,6 +122,7 @@ struct Running {
     control: Option<Connection>,
     config: Config,
     patterns: Patterns,
+    version: u32,
     chunk: Arc<Vec<u8>>,
     /// Where the next frame of `chunk` begins, and where its last one ends.
     next: usize,
@@ -192,6 +193,7 @@ impl Running {
             control: Some(control),
             config: config.clone(),
             patterns: patterns.clone(),
+            version: server.version,
             chunk: Arc::clone(&nothing),
             next: 0,
             filled: 0,
@@ -231,7 +233,7 @@ impl Running {
     fn refill(&mut self, wait: Duration) -> Result<bool, Error> {
         match self.queue.pop(wait) {
             Popped::Nothing => Ok(false),
-            Popped::Ended(error) => Err(error),
+            Popped::Ended(error) => Err(publication::explain(&self.config, &self.patterns, self.version, error)),
             Popped::Chunk(chunk) => {
                 let bytes = Arc::new(chunk.bytes);
                 self.old.attach(Arc::clone(&bytes));

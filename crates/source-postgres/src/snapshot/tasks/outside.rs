@@ -21,6 +21,9 @@ use crate::sql;
 /// How often the log tells how far copies are.
 const TELL: Duration = Duration::from_secs(10);
 
+/// Bytes of a condition: it becomes a part of its table's progress, and that has to fit into a record.
+const MOST_CONDITION: usize = 16 << 10;
+
 /// What goes out, and what came in.
 pub(crate) struct Outside {
     copies: Copies,
@@ -190,6 +193,10 @@ impl Snapshots {
         if let Some(condition) = condition {
             if condition.contains(';') {
                 return Err("the condition cannot be used: it has a `;`; inside a text write chr(59) for it".to_owned());
+            }
+            if condition.len() > MOST_CONDITION {
+                let why = "longer than 16 KiB; put the keys into a table and write `id in (select …)`";
+                return Err(format!("the condition cannot be used: it is {why}"));
             }
             let tried = control().and_then(|mut control| try_condition(&mut control, candidate, condition));
             tried.map_err(|error| format!("the condition cannot be used: {error}"))?;

@@ -1,12 +1,13 @@
 //! What is answered, mended or shown only when it is in the checkpoint. Nothing is ever durable here but what the test
 //! confirms.
+#![allow(clippy::unwrap_used, reason = "a test's helpers")]
 
 mod common;
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use change::{Resume, Source, Wish};
+use change::{Resume, Source, SourceError, Wish};
 use common::{Line, Server, line, read_until, resume, started};
 use source_postgres::{Config, PostgresSource, Snapshot};
 
@@ -128,6 +129,27 @@ fn a_condition_is_a_condition_and_nothing_else() {
     }
 }
 
+/// A table that is missing is not always the one that is copied.
+#[test]
+fn a_condition_that_asks_for_a_missing_table_is_not_taken_for_the_end_of_the_copy() {
+    let server = Server::logical();
+    server.sql("create table t (id int primary key); insert into t values (1)");
+    let mut config = copying(&server);
+    config.snapshot_where.insert("public.t".to_owned(), "id in (select id from wanted)".to_owned());
+    let (mut source, _) = started(&config, None);
+    let begin = Instant::now();
+    let error = loop {
+        assert!(begin.elapsed() < Duration::from_secs(10), "the copy ended without a word");
+        if let Err(error) = line(&mut source) {
+            break error;
+        }
+    };
+    assert!(
+        matches!(&error, SourceError::Stop { what, .. } if what.contains("\"wanted\" does not exist")),
+        "{error:?}"
+    );
+}
+
 /// What an earlier session showed of a table that is gone is not shown for ever.
 #[test]
 fn a_table_that_is_gone_is_shown_no_more() {
@@ -174,7 +196,7 @@ fn a_publication_is_mended_only_when_the_loss_is_noted() {
     confirm(&mut source);
     // At a start, which reads a checkpoint where all is copied.
     narrow();
-    source.start(Some(&Resume { position: source.position(), ..first.clone() })).unwrap();
+    source.start(Some(&Resume { position: source.position(), ..first })).unwrap();
     assert!(is_narrow(), "mended by the start");
     read_until(&mut source, has("\"end\":false"));
     go_on(&mut source);

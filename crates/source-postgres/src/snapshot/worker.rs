@@ -123,11 +123,7 @@ impl Worker {
             let answer = self.obey(&order).unwrap_or_else(|error| {
                 // Whatever state its transaction is in, the connection ends with it.
                 self.control = None;
-                match error.code() {
-                    // Dropped or renamed since; the next look at the catalogue knows more.
-                    Some("42P01" | "3F000") => Answer::Gone,
-                    _ => Answer::Failed(error),
-                }
+                Answer::Failed(error)
             });
             if self.answers.send((id, answer)).is_err() {
                 return;
@@ -244,7 +240,11 @@ fn begin_read(control: &mut Connection, table: &Candidate) -> Result<Option<(Vis
     let doing = format!("taking a snapshot of {}", table.name);
     control.query(&doing, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
     let result = (|| {
-        control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table)))?;
+        match control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table))) {
+            // Dropped or renamed since. Only here: further on it is a table that somebody's condition asks for.
+            Err(error) if matches!(error.code(), Some("42P01" | "3F000")) => return Ok(None),
+            locked => locked?,
+        };
         // The snapshot is taken before the position is read, so each commit that it sees lies before the position.
         let named = format!("{}.{}", sql::identifier(&table.name.schema), sql::identifier(&table.name.table));
         let rows = control.query(

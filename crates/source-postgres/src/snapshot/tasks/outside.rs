@@ -209,7 +209,7 @@ impl Snapshots {
         let entry = task.progress.entry;
         task.progress = Progress { oid: relation, entry, asked: true, condition, ..Progress::default() };
         task.unwanted = false;
-        tracing::info!(table = %task.table.name, condition = task.progress.condition, "snapshot begins, as asked");
+        tracing::info!(table = %task.table.name, all_rows = task.progress.condition.is_none(), "snapshot begins, as asked");
         self.open.insert(relation, at);
         self.begin_anew(at);
         Ok(format!("{table} is copied again{about}"))

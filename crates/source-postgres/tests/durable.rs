@@ -108,10 +108,10 @@ fn a_condition_is_a_condition_and_nothing_else() {
         }
     };
     for wrong in [
-        "true) limit 0; delete from t; select (1",
-        "true] from t; delete from t; select array[true",
+        "true) limit 0; delete from public.t; select (1",
+        "true] from public.t; delete from public.t; select array[true",
         "false) or (true",
-        "true) union all select from t where (true",
+        "true) union all select from public.t where (true",
         "id > 1, true",
         "id",
         "nothing > 1",

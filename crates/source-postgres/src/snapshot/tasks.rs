@@ -34,6 +34,10 @@ pub(crate) use outside::Outside;
 const AHEAD: usize = 2;
 /// Memory for the keys recorded during one chunk. More, and the chunk is given up and a smaller one is read.
 const TOUCHED_BYTES: usize = 8 << 20;
+/// Bytes of one table's progress: it is written whole, as one record of the checkpoint, and brokers take a mebibyte.
+const MOST_PROGRESS: usize = 256 << 10;
+/// So many passed transactions are remembered at most: 4 MiB.
+const MOST_PASSED: usize = 1 << 20;
 /// A chunk is made smaller so many times at most: to a 64th.
 const MOST_HALVINGS: u32 = 6;
 /// How often the server is asked where it is, while a chunk waits for the stream.
@@ -241,6 +245,26 @@ impl Snapshots {
     pub(crate) fn passed(&mut self, xid: u32) {
         if self.is_active() {
             self.passed.push(xid);
+            if self.passed.len() >= MOST_PASSED {
+                self.shorten();
+            }
+        }
+    }
+
+    /// The list of passed transactions is long. While the stream is behind, the chunks that wait for it see them all. If
+    /// they do not, nothing was read for a long time (a publication that leaves out changes, a table that cannot be locked):
+    /// then whoever reads next takes a new transaction id first, like a table that has just joined.
+    fn shorten(&mut self) {
+        for rows in self.tasks.iter().flat_map(|task| &task.chunks).filter_map(|chunk| chunk.rows.as_ref()) {
+            self.passed.retain(|xid| !rows.snapshot.sees(*xid));
+        }
+        if self.passed.len() < MOST_PASSED / 2 {
+            return;
+        }
+        self.passed = Vec::new();
+        for task in &mut self.tasks {
+            task.chunks.clear();
+            task.joined = None;
         }
     }
 
@@ -285,14 +309,25 @@ impl Snapshots {
     /// progress, if it is being copied.
     pub(crate) fn moved(&mut self, relation: u32, old: &Image, new: &Image) -> Option<(String, String)> {
         let task = &mut self.tasks[*self.open.get(&relation)?];
-        if key(&[old]) == key(&[new, old]) {
+        let progress = &mut task.progress;
+        // Whatever is ordered later sees the row at its new place.
+        let fresh = progress.after.is_none() && !progress.end && progress.again.is_empty() && task.chunks.is_empty();
+        if fresh || key(&[old]) == key(&[new, old]) {
             return None;
         }
         let again = texts(&[new, old])?;
-        if !task.progress.again.contains(&again) {
-            task.progress.again.push(again);
+        if !progress.again.contains(&again) {
+            progress.again.push(again);
         }
-        Some((task.key.clone(), task.progress.text()))
+        let mut text = progress.text();
+        if text.len() > MOST_PROGRESS {
+            tracing::info!(table = %task.table.name, "many rows got other keys; the snapshot of the table begins anew");
+            progress.again = Vec::new();
+            (progress.after, progress.rows, progress.end) = (None, 0, false);
+            task.chunks.clear();
+            text = progress.text();
+        }
+        Some((task.key.clone(), text))
     }
 
     /// Called between two transactions: takes answers, gives orders, and returns a chunk that may be published at `at`.
@@ -627,5 +662,70 @@ mod tests {
             snapshots.advance(&mut Publishing::new(0, rows, Touched::default()));
             assert_eq!(snapshots.tasks[0].halvings, expected);
         }
+    }
+
+    /// Rows that get other keys while their table is copied are remembered one by one, but not without an end.
+    #[test]
+    fn many_rows_that_move_begin_the_copy_anew() {
+        let mut snapshots = snapshots(1);
+        let column = Column {
+            name: "k".to_owned(),
+            kind: ColumnType::Text,
+            sql_type: "text".to_owned(),
+            labels: Vec::new(),
+            nullable: None,
+        };
+        let name = TableName::new("public", "t1");
+        let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });
+        let row = |text: String| {
+            let length = text.len();
+            let mut image = Image::new(Arc::new(text.into_bytes()), Arc::clone(&table));
+            image.cells = vec![Cell::Text { start: 0, length }];
+            image
+        };
+        let long = "x".repeat(1000);
+        let place = |n: u32| row(format!("a{n}{long}"));
+        assert_eq!(snapshots.moved(1, &place(1), &place(2)), None, "nothing was read yet");
+        snapshots.tasks[0].progress = Progress { after: Some(vec!["9".to_owned()]), rows: 5, ..Progress::default() };
+        snapshots.order();
+        let mut go = |n| snapshots.moved(1, &place(n), &place(n + 2000));
+        let texts: Vec<String> = (0..1000).map_while(|n| Some(go(n)?.1)).collect();
+        assert!(texts.len() > 200 && texts.len() < 300, "{}", texts.len());
+        assert!(texts.iter().all(|text| text.len() <= MOST_PROGRESS));
+        let task = &snapshots.tasks[0];
+        assert!(task.chunks.is_empty() && task.progress == Progress::default(), "{:?}", task.progress);
+        assert_eq!(Progress::parse("t", texts.last().unwrap()).unwrap(), Progress::default());
+    }
+
+    /// While nothing can be read, nothing shortens the list of passed transactions; a stream that is behind passes many that
+    /// everybody sees.
+    #[test]
+    fn passed_transactions_are_bounded_and_no_chunk_misses_one() {
+        let mut snapshots = snapshots(1);
+        let orders = snapshots.idle.take().unwrap().0;
+        snapshots.order();
+        drop(orders.try_recv().unwrap());
+        snapshots.tasks[0].joined = Some(1);
+        let mut rows = read(&snapshots.tasks[0].table);
+        rows.snapshot = "4000000:4000000:".parse().unwrap();
+        snapshots.tasks[0].chunks[0].rows = Some(rows);
+        let many = u32::try_from(MOST_PASSED).unwrap();
+        for xid in 3..3 + 2 * many {
+            snapshots.passed(xid);
+        }
+        assert!(snapshots.passed.len() < MOST_PASSED);
+        assert_eq!((snapshots.tasks[0].chunks.len(), snapshots.tasks[0].joined), (1, Some(1)), "all of them are seen");
+        // Nobody sees these.
+        for xid in 4_000_000..4_000_000 + many {
+            snapshots.passed(xid);
+        }
+        assert!(snapshots.passed.len() < MOST_PASSED);
+        assert_eq!((snapshots.tasks[0].chunks.len(), snapshots.tasks[0].joined), (0, None));
+        // Late rows of an order from before know nothing of the new beginning.
+        let late = read(&snapshots.tasks[0].table);
+        snapshots.take(1, Answer::Rows(Box::new(late))).unwrap();
+        snapshots.order();
+        let order = orders.try_recv().unwrap();
+        assert_eq!(order.joined, None, "a new transaction id stands for those that are forgotten");
     }
 }

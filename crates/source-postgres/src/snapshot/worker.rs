@@ -125,11 +125,7 @@ impl Worker {
             let answer = self.obey(&order).unwrap_or_else(|error| {
                 // Whatever state its transaction is in, the connection ends with it.
                 self.control = None;
-                match error.code() {
-                    // Dropped or renamed since; the next look at the catalogue knows more.
-                    Some("42P01" | "3F000") => Answer::Gone,
-                    _ => Answer::Failed(error),
-                }
+                Answer::Failed(error)
             });
             if self.answers.send((id, answer)).is_err() {
                 return;
@@ -157,10 +153,17 @@ impl Worker {
                 return Ok(Answer::Gone);
             };
             let sees_all = snapshot.xmin > joined && order.must_see.iter().all(|xid| snapshot.sees(*xid));
-            if sees_all && (!order.table.is_keyless() || ask(&answers, &queue, order.id, &snapshot)) {
+            let verdict = match (sees_all, order.table.is_keyless()) {
+                (true, true) => ask(&answers, &queue, order.id, &snapshot),
+                (yes, _) => Some(yes),
+            };
+            if verdict == Some(true) {
                 break (snapshot, high, taken);
             }
             control.query("ending a read", "ROLLBACK")?;
+            if verdict.is_none() {
+                return Ok(Answer::Waiting(snapshot));
+            }
             if told.elapsed() > SILENCE {
                 tell_who_is_in_the_way(control, &order.table.name, &snapshot, begin)?;
                 told = Instant::now();
@@ -210,12 +213,12 @@ fn wanted(config: &Config, order: &Order) -> Option<String> {
     order.progress.condition.as_ref().or_else(configured).cloned()
 }
 
-/// Whether the stream stands still for this snapshot. Nobody there: no.
-fn ask(answers: &Sender<(u64, Answer)>, queue: &Queue, order: u64, snapshot: &Visibility) -> bool {
+/// Whether the stream stands still for this snapshot. `None`: whoever gave the order has given it up.
+fn ask(answers: &Sender<(u64, Answer)>, queue: &Queue, order: u64, snapshot: &Visibility) -> Option<bool> {
     let (reply, verdict) = channel();
-    let sent = answers.send((order, Answer::Ready(snapshot.clone(), reply)));
+    answers.send((order, Answer::Ready(snapshot.clone(), reply))).ok()?;
     queue.nudge();
-    sent.is_ok() && verdict.recv().unwrap_or(false)
+    verdict.recv().ok()
 }
 
 fn open(config: &Config) -> Result<Connection, Error> {
@@ -242,7 +245,11 @@ fn begin_read(control: &mut Connection, table: &Candidate) -> Result<Option<(Vis
     let doing = format!("taking a snapshot of {}", table.name);
     control.query(&doing, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
     let result = (|| {
-        control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table)))?;
+        match control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table))) {
+            // Dropped or renamed since. Only here: further on it is a table that somebody's condition asks for.
+            Err(error) if matches!(error.code(), Some("42P01" | "3F000")) => return Ok(None),
+            locked => locked?,
+        };
         // The snapshot is taken before the position is read, so each commit that it sees lies before the position.
         let named = format!("{}.{}", sql::identifier(&table.name.schema), sql::identifier(&table.name.table));
         let rows = control.query(

@@ -67,9 +67,10 @@ impl Installation {
     /// An initialised data folder to copy, made once for a user of the machine.
     pub(super) fn template(&self) -> Result<PathBuf> {
         let version = self.command(Path::new("/")).arg("--version").output()?.stdout;
-        // "…/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))": the folder before it is not part of the name
+        // "/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"
         let version = String::from_utf8_lossy(&version).into_owned();
-        let version = version.split_once("Ver ").context("no version from --version")?.1;
+        let version = version.split_whitespace().skip_while(|word| *word != "Ver").nth(1);
+        let version = version.context("no version from --version")?;
         let name: String = version.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
         cache::made_once(&scratch::durable(&format!("{}{name}", self.flavour.scheme()))?, |path| {
             process::give_away(path.parent().context("a template has a folder")?)?;
@@ -108,7 +109,8 @@ impl Installation {
         fs::create_dir(data)?;
         process::give_away(data)?;
         let mut command = self.command(data);
-        command.args(["--bootstrap", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=128M"]);
+        // a small file to copy, as above
+        command.args(["--bootstrap", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M"]);
         command.arg(format!("--tmpdir={}", folder.display())).stdin(File::open(&file)?);
         process::run_unprivileged(&mut command)
     }

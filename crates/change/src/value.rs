@@ -54,6 +54,10 @@ pub enum Reason {
     OutOfRange,
     /// An array of more than one dimension, or one that does not begin at 1.
     Dimensions,
+    /// A date with a zero for its month or day (`0000-00-00`, `2024-00-15`), which MySQL can be told to accept.
+    ZeroDate,
+    /// Bytes in a text column that are no text in its character set; `text` is their hexadecimal digits.
+    NotText,
 }
 
 impl Reason {
@@ -66,10 +70,20 @@ impl Reason {
             Self::NotANumber => "nan",
             Self::OutOfRange => "out-of-range",
             Self::Dimensions => "dimensions",
+            Self::ZeroDate => "zero-date",
+            Self::NotText => "not-text",
         }
     }
 
     /// Every reason, for documentation and tests.
-    pub const ALL: [Self; 6] =
-        [Self::Unchanged, Self::KeyOnly, Self::Infinity, Self::NotANumber, Self::OutOfRange, Self::Dimensions];
+    pub const ALL: [Self; 8] = [
+        Self::Unchanged,
+        Self::KeyOnly,
+        Self::Infinity,
+        Self::NotANumber,
+        Self::OutOfRange,
+        Self::Dimensions,
+        Self::ZeroDate,
+        Self::NotText,
+    ];
 }

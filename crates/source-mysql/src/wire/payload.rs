@@ -210,20 +210,14 @@ mod tests {
 
     #[test]
     fn a_stream_that_breaks_off_is_an_error() {
-        let plain = event(&(0..4000u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
+        let plain = event(b"some bytes that do not shrink: 0123456789");
         let size = u32::try_from(plain.len()).unwrap();
-        let mut whole = zstd::encode_all(&plain[..], 3).unwrap().len();
-        whole = whole.min(250);
-        let _ = whole;
-        let small = event(b"some bytes that do not shrink: 0123456789");
-        let size_of_small = u32::try_from(small.len()).unwrap();
         for cut in 1..20 {
-            assert!(all(&payload(&small, size_of_small, cut), 10_000).is_err(), "{cut}");
+            assert!(all(&payload(&plain, size, cut), 10_000).is_err(), "{cut}");
         }
-        let mut broken = payload(&small, size_of_small, 0);
+        let mut broken = payload(&plain, size, 0);
         broken[14] ^= 0xff;
         assert!(all(&broken, 10_000).is_err());
-        let _ = size;
     }
 
     #[test]

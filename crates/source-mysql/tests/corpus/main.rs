@@ -10,4 +10,5 @@ mod events;
 mod log;
 mod regressions;
 mod rendering;
+mod stream;
 mod values;

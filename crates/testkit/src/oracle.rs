@@ -100,11 +100,16 @@ impl Oracle {
         }
     }
 
+    /// Gives all committed records of a topic to `take`, those of a partition in their order, and keeps none of them.
+    pub fn for_each(&self, topic: &str, mut take: impl FnMut(Event) -> Result<()>) -> Result<()> {
+        self.each(topic, "read_committed", |message| take(self.event(message)?))
+    }
+
     /// All committed records of a topic, in the order of (partition, offset). A topic that is not there has none.
     pub fn read(&self, topic: &str) -> Result<Vec<Event>> {
         let mut events = Vec::new();
-        self.each(topic, "read_committed", |message| {
-            events.push(self.event(message)?);
+        self.for_each(topic, |event| {
+            events.push(event);
             Ok(())
         })?;
         events.sort_by_key(|event| (event.partition, event.offset));

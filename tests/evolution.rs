@@ -1,6 +1,7 @@
 //! Tables change their shape, their key, their name and their place in the publication while they are captured: every event
 //! decodes with the version that was right for its row, and nothing is lost in silence.
 
+mod dropped;
 mod publication;
 mod shapes;
 
@@ -12,10 +13,12 @@ use testkit::{Event, Headwater, eventually};
 
 use crate::support::{PATIENCE, Scene};
 
+const COPIED: &str = "snapshot = \"initial\"\ntable_refresh = \"1s\"";
+
 /// Copies tables, and looks at the catalogue each second.
 fn copied(label: &str, sql: &str) -> Result<Scene> {
     let mut scene = Scene::new(label, sql)?;
-    scene.source = "snapshot = \"initial\"\ntable_refresh = \"1s\"".to_owned();
+    scene.source = COPIED.to_owned();
     Ok(scene)
 }
 

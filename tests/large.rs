@@ -29,8 +29,7 @@ fn big_transaction_bounded_memory() -> Result<()> {
          insert into finish values (1); commit"
     ))?;
     let (written, begin) = (begin.elapsed(), Instant::now());
-    let deadline = PATIENCE + Duration::from_micros(rows * 100);
-    eventually(deadline, "the end of the transaction", || {
+    eventually(patience(rows), "the end of the transaction", || {
         let seen = headwater.metric("headwater_rows_total")?.unwrap_or_default();
         ensure!(seen >= (rows + 1) as f64, "{seen} rows of {rows}");
         Ok(())
@@ -52,6 +51,11 @@ fn big_transaction_bounded_memory() -> Result<()> {
     Ok(())
 }
 
+/// How long a transaction of so many rows may take.
+fn patience(rows: u64) -> Duration {
+    PATIENCE + Duration::from_micros(rows * 100)
+}
+
 /// Pieces of it are in the topic when the process dies: the next one goes on behind the last of them.
 #[test]
 fn killed_in_the_middle_of_a_large_transaction() -> Result<()> {
@@ -64,7 +68,8 @@ fn killed_in_the_middle_of_a_large_transaction() -> Result<()> {
         .database
         .execute(&format!("insert into big select i, 'row number ' || i from generate_series(1, {rows}) i"))?;
     let published = |headwater: &Headwater, more_than: usize| {
-        eventually(PATIENCE, "more of the transaction", || {
+        // The server sends the transaction from its beginning again, once it has read all of it.
+        eventually(patience(rows), "more of the transaction", || {
             let count = scene.oracle().count(&scene.topic("big"))?;
             ensure!(count > more_than, "{count} rows\n{}", headwater.output());
             Ok(count)

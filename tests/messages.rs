@@ -1,7 +1,10 @@
 //! Logical messages of applications, on a topic of their own.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use serde_json::json;
+use testkit::eventually;
 
 use crate::support::{PATIENCE, Scene};
 
@@ -34,5 +37,63 @@ fn logical_messages_are_events_exactly_once() -> Result<()> {
         ensure!(event.field("source.ts_ms").as_i64() > Some(1_600_000_000_000), "{event:?}");
     }
     assert_eq!(headwater.metric("headwater_failures_total")?.unwrap_or_default(), 0.0);
+    Ok(())
+}
+
+/// Rows and messages of one transaction in many pieces, and the process dies between them: each comes once, in its place.
+#[test]
+fn a_large_transaction_of_rows_and_messages_survives_kills() -> Result<()> {
+    const ROWS: u64 = 60_000;
+    let mut scene = Scene::new("mixed", "create table items (id int primary key, v text)")?;
+    scene.source = "messages = [\"shop\"]".to_owned();
+    scene.kafka = "batch.max_bytes = \"64KiB\"".to_owned();
+    let topic = format!("{}.pg_logical.message", scene.name);
+    let mut headwater = scene.start()?;
+    // Some messages lie alone between rows, some side by side, some in subtransactions, and some nobody wants.
+    scene.database.execute(&format!(
+        "do $$ begin for n in 1..{ROWS} loop
+             if n % 3 = 0 then perform pg_logical_emit_message(true, 'shop', 'before ' || n); end if;
+             if n % 7 = 0 then perform pg_logical_emit_message(true, 'other', 'x'); end if;
+             if n % 100 = 0 then
+                 begin
+                     perform pg_logical_emit_message(true, 'shop', 'inside ' || n); insert into items values (n, 'inside');
+                 exception when division_by_zero then null; end;
+             else insert into items values (n, 'outside'); end if;
+         end loop; end $$"
+    ))?;
+    let wanted = ROWS + ROWS / 3 + ROWS / 100;
+    let count =
+        || -> Result<u64> { Ok((scene.oracle().count(&scene.topic("items"))? + scene.oracle().count(&topic)?) as u64) };
+    let (mut seen, mut middles) = (0, 0);
+    while seen < wanted {
+        seen = eventually(PATIENCE, "more of the transaction", || {
+            let count = count()?;
+            ensure!(count > seen, "{count} of {wanted}\n{}", headwater.output());
+            Ok(count)
+        })?;
+        if middles < 5 && seen < wanted {
+            headwater.kill9()?;
+            middles += u64::from(count()? < wanted);
+            headwater = scene.start()?;
+        }
+    }
+    ensure!(middles >= 2, "only {middles} kills came before the end");
+    let mut orders = BTreeMap::new();
+    let (rows, messages) = (scene.oracle().read(&scene.topic("items"))?, scene.oracle().read(&topic)?);
+    for event in rows.iter().chain(&messages) {
+        let order = event.field("transaction.total_order").as_u64().unwrap_or_default();
+        ensure!(orders.insert(order, event).is_none(), "change {order} came twice: {event:?}");
+    }
+    ensure!(orders.keys().copied().eq(1..=wanted), "{} changes, not {wanted}", orders.len());
+    ensure!(messages.len() as u64 == wanted - ROWS && rows.len() as u64 == ROWS, "{} messages", messages.len());
+    // What was said before a row has the number before the row's.
+    for (order, event) in &orders {
+        let row = event.after("id").as_u64().filter(|id| id % 3 == 0 && id % 100 != 0);
+        if let Some(id) = row {
+            let before = orders.get(&(order - 1)).map(|event| event.op().to_owned());
+            ensure!(before.as_deref() == Some("m"), "row {id} came behind {before:?}");
+        }
+    }
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
     Ok(())
 }

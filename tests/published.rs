@@ -131,14 +131,23 @@ fn generated_columns_are_the_same_on_both_roads_of_postgresql_18() -> Result<()>
     Ok(())
 }
 
+const HIDING: &str = "create table t (id int primary key, owner text); insert into t values (1, 'me'), (2, 'you');
+     alter table t enable row level security; create policy mine on t for select using (owner = 'me')";
+
 /// A role that may not read, or reads only a part, is told the very statement that is missing.
 #[test]
 fn rows_that_the_role_may_not_read_are_never_left_out_in_silence() -> Result<()> {
-    let scene = Scene::new(
-        "hidden",
-        "create table t (id int primary key, owner text); insert into t values (1, 'me'), (2, 'you');
-         alter table t enable row level security; create policy mine on t for select using (owner = 'me')",
-    )?;
+    hidden(Scene::new("hidden", HIDING)?)
+}
+
+#[test]
+fn rows_that_the_role_of_postgresql_18_may_not_read_are_never_left_out_in_silence() -> Result<()> {
+    let server = Postgres::builder().version("18.4.0").start()?;
+    let (database, neighbours) = beside(&server)?;
+    hidden(Scene::with("hidden18", HIDING, database, neighbours)?)
+}
+
+fn hidden(scene: Scene) -> Result<()> {
     let name = scene.name.clone();
     scene.database.execute(&format!("create role {name} login replication; create publication {name} for table t"))?;
     let url = scene.database.url().replace("//postgres@", &format!("//{name}@"));

@@ -1,4 +1,4 @@
-//! Any text as a value of any column type: a value, an absence, or a refusal, never a panic.
+//! Any text, and any binary form, as a value of any column type: a value, an absence, or a refusal, never a panic.
 #![no_main]
 
 use change::ColumnType;
@@ -26,4 +26,5 @@ fuzz_target!(|input: (u8, u8, u8, &[u8])| {
     };
     let mut scratch = Vec::new();
     let _understood = value::read(kind, text, &mut scratch).is_ok();
+    let _understood = value::binary::read(kind, text, &mut scratch).is_ok();
 });

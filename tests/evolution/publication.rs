@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TABLES: &str =
+pub(super) const TABLES: &str =
     "create table t (id int primary key, v text); insert into t select i, 'old' from generate_series(1, 5) i;
      create table u (id int primary key, v text); insert into u values (1, 'other')";
 
@@ -12,7 +12,7 @@ fn published(scene: &Scene) -> Result<bool> {
     Ok(scene.database.value(&sql)? == "1")
 }
 
-fn wait_published(scene: &Scene, headwater: &Headwater) -> Result<()> {
+pub(super) fn wait_published(scene: &Scene, headwater: &Headwater) -> Result<()> {
     eventually(PATIENCE, "the table to be in the publication again", || {
         ensure!(published(scene)?, "{}", headwater.output());
         Ok(())

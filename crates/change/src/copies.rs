@@ -81,6 +81,9 @@ pub struct Asked {
     pub answer: Sender<Answer>,
 }
 
+/// While no source is there, wishes wait: not without an end, as somebody may ask every minute of a long outage.
+const MOST_ASKED: usize = 100;
+
 /// Shared by a source and those who look. Cloning shares.
 #[derive(Clone, Debug, Default)]
 pub struct Copies(Arc<Mutex<Inner>>);
@@ -115,15 +118,34 @@ impl Copies {
         std::mem::take(&mut self.lock().asked)
     }
 
+    /// For the source: it ended before these wishes were durable. They come before those that were asked meanwhile.
+    pub fn give_back(&self, mut wishes: Vec<Asked>) {
+        let mut inner = self.lock();
+        wishes.append(&mut inner.asked);
+        inner.asked = wishes;
+    }
+
+    /// For the source, when it begins: what an earlier session has shown of other tables means nothing any more.
+    pub fn keep(&self, known: impl Fn(&TableName) -> bool) {
+        self.lock().tables.retain(|table, _| known(table));
+    }
+
     /// All copies that the source knows of.
     pub fn all(&self) -> BTreeMap<TableName, TableCopy> {
         self.lock().tables.clone()
     }
 
-    /// Asks the source. The answer comes when the wish is durable; none, when the source ended before.
+    /// Asks the source. The answer comes when the wish is durable, whichever session of the source that is in.
     pub fn ask(&self, wish: Wish) -> Receiver<Answer> {
         let (answer, receiver) = channel();
-        self.lock().asked.push(Asked { wish, answer });
+        let mut inner = self.lock();
+        if inner.asked.len() < MOST_ASKED {
+            inner.asked.push(Asked { wish, answer });
+        } else {
+            let refusal = format!("{MOST_ASKED} wishes wait already; ask again when the pipeline is streaming");
+            // The receiver is here.
+            drop(answer.send(Err(refusal)));
+        }
         receiver
     }
 }
@@ -131,6 +153,21 @@ impl Copies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wishes_wait_in_their_order_and_not_without_an_end() {
+        let copies = Copies::default();
+        let wish = |n: usize| Wish::Pause { table: Some(n.to_string()) };
+        let answers: Vec<_> = (0..MOST_ASKED).map(|n| copies.ask(wish(n))).collect();
+        assert!(copies.ask(wish(0)).recv().unwrap().unwrap_err().contains("wait already"));
+        let mut first = copies.take_asked();
+        let later = copies.ask(wish(MOST_ASKED));
+        first.drain(..MOST_ASKED - 2);
+        copies.give_back(first);
+        let asked: Vec<_> = copies.take_asked().into_iter().map(|asked| asked.wish).collect();
+        assert_eq!(asked, [MOST_ASKED - 2, MOST_ASKED - 1, MOST_ASKED].map(wish));
+        assert!(answers[0].try_recv().is_err() && later.try_recv().is_err());
+    }
 
     #[test]
     fn a_share_and_the_time_that_is_left() {

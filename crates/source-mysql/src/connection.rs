@@ -68,7 +68,7 @@ pub struct Connection {
 
 /// Every text that the server writes has one form, whatever its configuration or the account's; nothing that is read is
 /// altered, cut short, or ended by a limit that was set for people.
-const PINNED: [&str; 15] = [
+const PINNED: [&str; 14] = [
     "NAMES utf8mb4",
     "time_zone = '+00:00'",
     // Without PAD_CHAR_TO_FULL_LENGTH (blanks behind CHAR), ANSI_QUOTES, NO_BACKSLASH_ESCAPES and MariaDB's ORACLE.
@@ -89,7 +89,6 @@ const PINNED: [&str; 15] = [
     "net_read_timeout = 60",
     // A connection may rest between two looks at the catalogue; the server's own default.
     "wait_timeout = 28800",
-    "session_track_schema = 0",
 ];
 
 /// Not in every version. Limits of time that an administrator sets for people; hidden columns that the log has; tables as of

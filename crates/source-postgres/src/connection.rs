@@ -5,7 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use postgres_protocol::message::frontend;
+use postgres_protocol::IsNull;
+use postgres_protocol::message::frontend::{self, BindError};
 
 use crate::auth;
 use crate::config::{Config, SslMode};
@@ -222,10 +223,47 @@ impl Connection {
         }
     }
 
-    /// Runs one statement and gives the body of each `DataRow` to `each`, without a copy. Returns the types of the columns.
-    pub(crate) fn rows(&mut self, doing: &str, sql: &str, each: &mut dyn FnMut(&[u8])) -> Result<Vec<u32>, Error> {
-        self.say(doing, |buffer| frontend::query(sql, buffer))?;
-        let (mut types, mut failed, mut taken, mut begin) = (Vec::new(), None, 0, Instant::now());
+    /// Begins a query whose rows are fetched in pieces, within a transaction that is open. `binary` says which columns are
+    /// wanted in binary form. Returns their types.
+    ///
+    /// It is the extended protocol's unnamed portal: it lasts until the next query or the transaction's end. Unlike a cursor's,
+    /// its rows go straight to the client, and each column has a format of its own.
+    pub(crate) fn open_query(&mut self, doing: &str, sql: &str, binary: &[bool]) -> Result<Vec<u32>, Error> {
+        self.say(doing, |buffer| {
+            frontend::parse("", sql, [], buffer)?;
+            bind(binary, buffer)?;
+            frontend::describe(b'P', "", buffer)?;
+            frontend::sync(buffer);
+            Ok(())
+        })?;
+        let mut types = Ok(Vec::new());
+        self.take(doing, &mut |tag, body| {
+            if tag == b'T' {
+                types = row_description(body);
+            }
+        })?;
+        types.map_err(Error::wire(doing))
+    }
+
+    /// Gives the bodies of up to `most` further `DataRow`s to `each`, without a copy. `true`: there are no more.
+    pub(crate) fn fetch(&mut self, doing: &str, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+        self.say(doing, |buffer| {
+            frontend::execute("", i32::try_from(most).unwrap_or(i32::MAX), buffer)?;
+            frontend::sync(buffer);
+            Ok(())
+        })?;
+        let mut end = false;
+        self.take(doing, &mut |tag, body| match tag {
+            b'D' => each(body),
+            b'C' => end = true,
+            _ => {}
+        })?;
+        Ok(end)
+    }
+
+    /// Gives the messages of an answer to `each`, up to the end of it; an error of the server's is told then.
+    fn take(&mut self, doing: &str, each: &mut dyn FnMut(u8, &[u8])) -> Result<(), Error> {
+        let (mut failed, mut taken, mut begin) = (None, 0, Instant::now());
         loop {
             let waiting = self.received.get(self.used..).unwrap_or_default();
             let Split::Frame { tag, body, total } = frame::split(waiting).map_err(Error::wire(doing))? else {
@@ -241,15 +279,15 @@ impl Connection {
             };
             taken += total;
             match tag {
-                b'D' => each(body),
-                b'T' => types = row_description(body).map_err(Error::wire(doing))?,
+                // Rows and their description; parsed, bound; complete, suspended.
+                b'D' | b'T' | b'1' | b'2' | b'C' | b's' => each(tag, body),
                 b'E' if failed.is_none() => {
                     failed = Some(Error::Server { doing: doing.to_owned(), error: server_error(body, doing)? });
                 }
-                b'E' | b'C' | b'I' | b'N' | b'S' => {}
+                b'E' | b'N' | b'S' => {}
                 b'Z' => {
                     self.used += total;
-                    return failed.map_or(Ok(types), Err);
+                    return failed.map_or(Ok(()), Err);
                 }
                 number => return Err(unexpected(doing, number)),
             }
@@ -369,6 +407,16 @@ pub(crate) fn server_error(body: &[u8], doing: &str) -> Result<ServerError, Erro
     };
     take().map_err(Error::wire(doing))?;
     Ok(error)
+}
+
+/// A statement without parameters becomes a portal whose columns have these formats.
+fn bind(binary: &[bool], buffer: &mut BytesMut) -> std::io::Result<()> {
+    let formats = binary.iter().map(|binary| i16::from(*binary));
+    let no_parameter = |(): (), _: &mut BytesMut| Ok(IsNull::Yes);
+    frontend::bind("", "", [], [], no_parameter, formats, buffer).map_err(|error| match error {
+        BindError::Serialization(error) => error,
+        BindError::Conversion(error) => std::io::Error::other(error),
+    })
 }
 
 /// The types of the columns.

@@ -87,9 +87,6 @@ fn help(error: &ServerError) -> String {
         "28000" => "check the user in `url`, and that pg_hba.conf lets it in from here (also for replication)",
         "3D000" => "check the database in `url`",
         "42501" => "grant the right that the message names, or use a role that has it",
-        "42704" => {
-            "if the publication was made after the slot, the log before it cannot be read with it: drop the slot and start anew"
-        }
         "58P01" => "the log that the slot needs is gone: drop the slot and start anew (this leaves a gap)",
         _ if !error.hint.is_empty() => return error.hint.clone(),
         _ => "see the server's own log for more",

@@ -3,7 +3,9 @@
 //! `0/16B3748` says that everything up to there was received. `before=…;final=…;xid=…;lsn=…;nth=…` says that of the
 //! transaction `xid`, whose commit record begins at `final`, everything up to and including the `nth` row message of
 //! those that share the WAL position `lsn` was received, and that the log must be read again from `before` to get the
-//! rest.
+//! rest. With `;of=message` it is not a row but a logical message: one has the end of its record as its position, where the
+//! record of a row may begin, so the two are numbered apart. Else a row could be taken for a message, or the other way
+//! round, as soon as other messages are wanted than before.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,10 +29,18 @@ pub struct Cut {
     /// Where the transaction's commit record begins.
     pub final_lsn: Lsn,
     pub xid: u32,
-    /// WAL position of the last change received.
+    /// The last change received.
+    pub mark: Mark,
+}
+
+/// A change of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
     pub lsn: Lsn,
-    /// Its number among the transaction's changes with that WAL position, from 1.
+    /// Its number among the transaction's changes of its kind with that WAL position, from 1.
     pub nth: u64,
+    /// A logical message; else a row, or one table of a `TRUNCATE`.
+    pub message: bool,
 }
 
 impl Place {
@@ -51,12 +61,15 @@ impl Place {
     }
 }
 
+const OF_MESSAGE: &str = ";of=message";
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(lsn) => write!(f, "{lsn}"),
-            Self::Inside(Cut { before, final_lsn, xid, lsn, nth }) => {
-                write!(f, "before={before};final={final_lsn};xid={xid};lsn={lsn};nth={nth}")
+            Self::Inside(Cut { before, final_lsn, xid, mark: Mark { lsn, nth, message } }) => {
+                let of = if *message { OF_MESSAGE } else { "" };
+                write!(f, "before={before};final={final_lsn};xid={xid};lsn={lsn};nth={nth}{of}")
             }
         }
     }
@@ -79,36 +92,37 @@ impl FromStr for Place {
 }
 
 fn parse_cut(text: &str) -> Option<Cut> {
+    let (text, message) = text.strip_suffix(OF_MESSAGE).map_or((text, false), |rest| (rest, true));
     let mut parts = text.split(';');
     let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
     let cut = Cut {
         before: part("before")?.parse().ok()?,
         final_lsn: part("final")?.parse().ok()?,
         xid: part("xid")?.parse().ok()?,
-        lsn: part("lsn")?.parse().ok()?,
-        nth: part("nth")?.parse().ok()?,
+        mark: Mark { lsn: part("lsn")?.parse().ok()?, nth: part("nth")?.parse().ok()?, message },
     };
-    (parts.next().is_none() && cut.nth > 0).then_some(cut)
+    (parts.next().is_none() && cut.mark.nth > 0).then_some(cut)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Cut, Place};
+    use super::{Cut, Mark, Place};
     use crate::lsn::Lsn;
 
     #[test]
     fn texts_are_strict() {
-        for bad in ["", "0/1;", "before=0/1", "before=0/1;final=0/2;xid=3;lsn=0/1;nth=0", "x=1"] {
+        for bad in ["", "0/1;", "before=0/1", "before=0/1;final=0/2;xid=3;lsn=0/1;nth=0", "x=1", "0/1;of=message"] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn round_trip(before: u64, end: u64, xid: u32, lsn: u64, nth in 1u64..) {
+        fn round_trip(before: u64, end: u64, xid: u32, lsn: u64, nth in 1u64.., message: bool) {
+            let mark = Mark { lsn: Lsn(lsn), nth, message };
             for place in [
                 Place::At(Lsn(before)),
-                Place::Inside(Cut { before: Lsn(before), final_lsn: Lsn(end), xid, lsn: Lsn(lsn), nth }),
+                Place::Inside(Cut { before: Lsn(before), final_lsn: Lsn(end), xid, mark }),
             ] {
                 proptest::prop_assert_eq!(place.to_string().parse::<Place>().unwrap(), place);
             }

@@ -8,7 +8,7 @@ use crate::catalog::{self, Candidate, flag};
 use crate::config::{Config, Patterns};
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::sql;
+use crate::{sql, start};
 
 /// A table that matches by a wildcard but is not captured, and why.
 #[derive(Debug)]
@@ -239,6 +239,40 @@ pub(crate) fn ensure(
         table.entry = now.and_then(|publication| publication.entry(table.oid));
     }
     Ok(found)
+}
+
+/// What became of the stream. The server looks the publication up as it was at each change: where there was none, up to
+/// PostgreSQL 17 it refuses to read the log (18 reads on, and leaves out all changes). Then the publication is made again, if
+/// that is ours to do, because the new slot must not be older; and the way out is said.
+pub(crate) fn explain(config: &Config, patterns: &Patterns, version: u32, error: Error) -> Error {
+    let name = &config.publication;
+    let refused =
+        matches!(&error, Error::Server { error, .. } if error.code == "42704" && error.message.contains(name));
+    if !refused {
+        return error;
+    }
+    let make = || -> Result<_, Error> {
+        let mut control = start::open_control(config)?;
+        let (mut good, _) = judge(&catalog::relations(&mut control)?, patterns);
+        ensure(&mut control, config, version, &mut good, false)
+    };
+    let first = match make() {
+        Ok(_) => String::new(),
+        Err(Error::Stop { help, .. }) => format!("{help} Then: "),
+        Err(_) => "once there is a publication again: ".to_owned(),
+    };
+    Error::stop(
+        format!(
+            "{error}: publication {name} was dropped, or made after the slot, and the server refuses to read the log from \
+             the time without it"
+        ),
+        format!(
+            "{first}{} {} and then `headwater accept gap` says what is lost and goes on; with snapshot = \"initial\" the \
+             tables are copied anew",
+            sql::drop_slot(&config.slot),
+            sql::create_slot(&config.slot)
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -79,6 +79,10 @@ impl Row for Image {
                 let bytes = self.raw(*start, *length);
                 value::read(column.kind, bytes, scratch).map_err(|_| self.error(index, bytes))
             }
+            (Some(Cell::Binary { start, length }), Some(column)) => {
+                let bytes = self.raw(*start, *length);
+                value::binary::read(column.kind, bytes, scratch).map_err(|_| self.error(index, bytes))
+            }
             (Some(Cell::Null), Some(_)) => Ok(Value::Null),
             (Some(Cell::Unchanged), Some(_)) => absent(Reason::Unchanged),
             (Some(Cell::NotInKey), Some(_)) => absent(Reason::KeyOnly),

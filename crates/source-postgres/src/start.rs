@@ -69,12 +69,14 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
         None => slot::create(&mut replication, &config.slot, config.temporary)?,
     };
     let place = place.unwrap_or(Place::At(remembered));
+    // Where nobody wants messages any more, one may still be the change behind which to go on.
+    let with_messages = !config.messages.is_empty() || matches!(&place, Place::Inside(cut) if cut.mark.message);
     let command = format!(
         "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}{})",
         sql::identifier(&config.slot),
         place.restart(),
         sql::literal(&sql::identifier(&config.publication)).trim_start(),
-        if config.messages.is_empty() { "" } else { ", messages 'true'" }
+        if with_messages { ", messages 'true'" } else { "" }
     );
     let (transport, early) = replication.start_stream(&command)?;
     Ok(Begun { control, transport, early, server, system, place, captured, tables, narrow })

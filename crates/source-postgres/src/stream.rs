@@ -12,7 +12,7 @@
 //!
 //! **Nothing is there twice.** A position inside a transaction is a cut: where the transaction's commit record begins,
 //! its xid, the WAL position of the last change and its number among those that share it (a multi-insert writes many rows
-//! into one record). The log does not change, so the same transaction comes again with the same numbers. On resume the
+//! into one record), rows and logical messages apart. The log does not change, so the same transaction comes again with the same numbers. On resume the
 //! first transaction must be that one and that very change must be met; everything up to it is counted, not returned.
 //! If it is not met, the stream stops: guessing would lose or double rows. Nothing is ever left out because its LSN
 //! is smaller than another.
@@ -48,12 +48,14 @@ use crate::start::{self, Begun};
 use crate::watch::Watch;
 use crate::wire::frame::{self, Copied, HEADER, Split, WAL_HEADER};
 use crate::wire::pgoutput::{self, Message, Old};
-use crate::{resolve, sql};
+use crate::{publication, resolve, sql};
 
 mod copying;
+mod flight;
 mod messages;
 mod rows;
 
+use flight::InFlight;
 use messages::Messages;
 
 const DOING: &str = "decoding the stream";
@@ -77,18 +79,6 @@ impl PostgresSource {
     fn running(&mut self) -> Result<&mut Running, SourceError> {
         self.running.as_mut().ok_or_else(|| SourceError::Retry { what: "the source is not started".to_owned() })
     }
-}
-
-/// A transaction between its `Begin` and its `Commit`.
-struct InFlight {
-    transaction: Transaction,
-    final_lsn: Lsn,
-    xid: u32,
-    total: u64,
-    /// The last change: its WAL position, and its number among those there.
-    last: Option<(Lsn, u64)>,
-    /// The change after which to go on.
-    skip_to: Option<(Lsn, u64)>,
 }
 
 /// A relation of this connection.
@@ -132,6 +122,7 @@ struct Running {
     control: Option<Connection>,
     config: Config,
     patterns: Patterns,
+    version: u32,
     chunk: Arc<Vec<u8>>,
     /// Where the next frame of `chunk` begins, and where its last one ends.
     next: usize,
@@ -202,6 +193,7 @@ impl Running {
             control: Some(control),
             config: config.clone(),
             patterns: patterns.clone(),
+            version: server.version,
             chunk: Arc::clone(&nothing),
             next: 0,
             filled: 0,
@@ -229,8 +221,8 @@ impl Running {
 
     fn place(&self) -> Place {
         match &self.in_flight {
-            Some(InFlight { last: Some((lsn, nth)), skip_to: None, final_lsn, xid, .. }) => {
-                Place::Inside(Cut { before: self.position, final_lsn: *final_lsn, xid: *xid, lsn: *lsn, nth: *nth })
+            Some(InFlight { last: Some(mark), skip_to: None, final_lsn, xid, .. }) => {
+                Place::Inside(Cut { before: self.position, final_lsn: *final_lsn, xid: *xid, mark: *mark })
             }
             // Before the change that a resume looks for was met, the place is still where the resume began.
             _ => self.cut.map_or(Place::At(self.position), Place::Inside),
@@ -241,7 +233,7 @@ impl Running {
     fn refill(&mut self, wait: Duration) -> Result<bool, Error> {
         match self.queue.pop(wait) {
             Popped::Nothing => Ok(false),
-            Popped::Ended(error) => Err(error),
+            Popped::Ended(error) => Err(publication::explain(&self.config, &self.patterns, self.version, error)),
             Popped::Chunk(chunk) => {
                 let bytes = Arc::new(chunk.bytes);
                 self.old.attach(Arc::clone(&bytes));
@@ -322,7 +314,7 @@ impl Running {
             return Err(disorder(format!("transaction {xid} begins inside another one")));
         }
         let skip_to = match &self.cut {
-            Some(cut) if cut.final_lsn == final_lsn && cut.xid == xid => Some((cut.lsn, cut.nth)),
+            Some(cut) if cut.final_lsn == final_lsn && cut.xid == xid => Some(cut.mark),
             Some(cut) => {
                 return Err(not_met(cut, &format!("transaction {xid} with commit at {final_lsn} came instead")));
             }
@@ -331,17 +323,11 @@ impl Running {
         self.serial += 1;
         self.source.xid = Some(xid);
         self.source.origin = None;
-        self.in_flight = Some(InFlight {
-            transaction: Transaction {
-                id: format!("{xid}:{}", final_lsn.0),
-                commit_time: commit_time.saturating_add(POSTGRES_EPOCH),
-            },
-            final_lsn,
-            xid,
-            total: 0,
-            last: None,
-            skip_to,
-        });
+        let transaction = Transaction {
+            id: format!("{xid}:{}", final_lsn.0),
+            commit_time: commit_time.saturating_add(POSTGRES_EPOCH),
+        };
+        self.in_flight = Some(InFlight::new(transaction, final_lsn, xid, skip_to));
         Ok(Event::Begin)
     }
 
@@ -361,40 +347,6 @@ impl Running {
             self.snapshots.passed(flight.xid);
         }
         Ok(Event::Commit)
-    }
-
-    /// Counts a change; `true` when it is to be returned.
-    fn count(&mut self, relation: u32, lsn: Lsn) -> Result<bool, Error> {
-        let serial = self.serial;
-        let cut = self.cut;
-        let known = self
-            .relations
-            .get_mut(&relation)
-            .ok_or_else(|| disorder(format!("a change at {lsn} of relation {relation}, which was not described")))?;
-        let flight =
-            self.in_flight.as_mut().ok_or_else(|| disorder(format!("a change at {lsn} outside a transaction")))?;
-        let nth = match flight.last {
-            Some((last, nth)) if last == lsn => nth + 1,
-            _ => 1,
-        };
-        flight.last = Some((lsn, nth));
-        if known.shape.captured {
-            known.order = if known.serial == serial { known.order + 1 } else { 1 };
-            known.serial = serial;
-            flight.total += 1;
-        }
-        match (flight.skip_to, cut) {
-            (Some(target), Some(_)) if target == (lsn, nth) => {
-                flight.skip_to = None;
-                self.cut = None;
-                Ok(false)
-            }
-            (Some((target, _)), Some(cut)) if lsn > target => {
-                Err(not_met(&cut, &format!("a change at {lsn} came first")))
-            }
-            (Some(_), _) => Ok(false),
-            (None, _) => Ok(known.shape.captured),
-        }
     }
 
     /// A relation message: the shape of the rows to come.

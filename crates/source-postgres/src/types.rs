@@ -2,6 +2,8 @@
 
 use change::ColumnType;
 
+use crate::value::binary;
+
 const BOOL: u32 = 16;
 const BYTEA: u32 = 17;
 const INT8: u32 = 20;
@@ -133,6 +135,25 @@ pub const FAMILIES: &[Family] = &[
 pub(crate) fn column_type(oid: u32, typmod: i32) -> ColumnType {
     let family = FAMILIES.iter().find(|family| family.oids.contains(&oid) && family.when.fits(typmod));
     family.map_or(ColumnType::Text, |family| family.form.of(typmod))
+}
+
+/// Whether a copy asks for a column's values in binary form: where that is less work for the server, and read by
+/// [`binary`]. Of a domain `oid` is the type below.
+pub(crate) fn is_sent_binary(oid: u32, form: ColumnType) -> bool {
+    match form {
+        // Not for `oid`, which has no sign.
+        ColumnType::Long => matches!(oid, INT2 | INT4 | INT8),
+        ColumnType::Float => oid == FLOAT4,
+        ColumnType::Double => oid == FLOAT8,
+        ColumnType::Decimal { precision, .. } => oid == NUMERIC && precision <= binary::MOST_DIGITS,
+        ColumnType::Uuid => oid == UUID,
+        ColumnType::Bytes => oid == BYTEA,
+        ColumnType::Date => oid == DATE,
+        ColumnType::Time => oid == TIME,
+        ColumnType::LocalTimestamp => oid == TIMESTAMP,
+        ColumnType::Timestamp => oid == TIMESTAMPTZ,
+        ColumnType::Text | ColumnType::Boolean | ColumnType::Array { .. } => false,
+    }
 }
 
 /// The modifier of `numeric(12,2)`.

@@ -21,7 +21,7 @@ use crate::render::Shape;
 use crate::waiting::wait;
 use crate::{Kafka, Registry};
 
-/// How long one reading of a topic may take.
+/// How long a topic that is read may be silent before its end.
 const READ: Duration = Duration::from_secs(60);
 const SHOWN: usize = 20;
 
@@ -100,11 +100,16 @@ impl Oracle {
         }
     }
 
+    /// Gives all committed records of a topic to `take`, those of a partition in their order, and keeps none of them.
+    pub fn for_each(&self, topic: &str, mut take: impl FnMut(Event) -> Result<()>) -> Result<()> {
+        self.each(topic, "read_committed", |message| take(self.event(message)?))
+    }
+
     /// All committed records of a topic, in the order of (partition, offset). A topic that is not there has none.
     pub fn read(&self, topic: &str) -> Result<Vec<Event>> {
         let mut events = Vec::new();
-        self.each(topic, "read_committed", |message| {
-            events.push(self.event(message)?);
+        self.for_each(topic, |event| {
+            events.push(event);
             Ok(())
         })?;
         events.sort_by_key(|event| (event.partition, event.offset));
@@ -182,16 +187,19 @@ impl Oracle {
             assignment.add_partition_offset(topic, *partition, Offset::Beginning)?;
         }
         consumer.assign(&assignment)?;
-        let begin = Instant::now();
+        let mut last = Instant::now();
         // the end of a partition is told at the last stable offset when reading what is committed
         while !open.is_empty() {
             ensure!(
-                begin.elapsed() < READ,
-                "after {READ:?} partitions {open:?} of {topic} have not been read to their end"
+                last.elapsed() < READ,
+                "nothing came for {READ:?}, and partitions {open:?} of {topic} have not been read to their end"
             );
             match consumer.poll(Duration::from_millis(200)) {
                 None => {}
-                Some(Ok(message)) => take(&message)?,
+                Some(Ok(message)) => {
+                    take(&message)?;
+                    last = Instant::now();
+                }
                 Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
                 Some(Err(error)) => return Err(error).with_context(|| format!("reading {topic}")),
             }

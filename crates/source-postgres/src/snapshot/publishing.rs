@@ -61,12 +61,17 @@ impl Publishing {
             self.next += 1;
             self.image.place(start, &self.rows.table);
             let row = self.rows.bytes.get(start..).unwrap_or_default();
-            tuple::read_values(&mut Reader::new("data row", row), &mut self.image.cells)
+            tuple::read_values(&mut Reader::new("data row", row), &self.rows.binary, &mut self.image.cells)
                 .map_err(Error::wire("reading a copied row"))?;
             let refused = |error: ValueError| Error::stop(error.to_string(), "repair the value in the table");
             self.image.check_key().map_err(refused)?;
-            let key = key(&[&self.image]).unwrap_or_default();
-            match self.touched.judge(&key, &self.rows.snapshot) {
+            let verdict = if self.touched.is_empty() {
+                Verdict::Publish
+            } else {
+                let key = key(&[&self.image]).unwrap_or_default();
+                self.touched.judge(&key, &self.rows.snapshot)
+            };
+            match verdict {
                 Verdict::Publish => {
                     self.published += 1;
                     return Ok(true);

@@ -26,6 +26,8 @@ use crate::wire::tuple::Cell;
 
 mod members;
 mod outside;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use members::Joined;
 pub(crate) use outside::Outside;
@@ -34,6 +36,10 @@ pub(crate) use outside::Outside;
 const AHEAD: usize = 2;
 /// Memory for the keys recorded during one chunk. More, and the chunk is given up and a smaller one is read.
 const TOUCHED_BYTES: usize = 8 << 20;
+/// Bytes of one table's progress: it is written whole, as one record of the checkpoint, and brokers take a mebibyte.
+const MOST_PROGRESS: usize = 256 << 10;
+/// So many passed transactions are remembered at most: 4 MiB.
+const MOST_PASSED: usize = 1 << 20;
 /// A chunk is made smaller so many times at most: to a 64th.
 const MOST_HALVINGS: u32 = 6;
 /// How often the server is asked where it is, while a chunk waits for the stream.
@@ -241,6 +247,26 @@ impl Snapshots {
     pub(crate) fn passed(&mut self, xid: u32) {
         if self.is_active() {
             self.passed.push(xid);
+            if self.passed.len() >= MOST_PASSED {
+                self.shorten();
+            }
+        }
+    }
+
+    /// The list of passed transactions is long. While the stream is behind, the chunks that wait for it see them all. If
+    /// they do not, nothing was read for a long time (a publication that leaves out changes, a table that cannot be locked):
+    /// then whoever reads next takes a new transaction id first, like a table that has just joined.
+    fn shorten(&mut self) {
+        for rows in self.tasks.iter().flat_map(|task| &task.chunks).filter_map(|chunk| chunk.rows.as_ref()) {
+            self.passed.retain(|xid| !rows.snapshot.sees(*xid));
+        }
+        if self.passed.len() < MOST_PASSED / 2 {
+            return;
+        }
+        self.passed = Vec::new();
+        for task in &mut self.tasks {
+            task.chunks.clear();
+            task.joined = None;
         }
     }
 
@@ -285,14 +311,25 @@ impl Snapshots {
     /// progress, if it is being copied.
     pub(crate) fn moved(&mut self, relation: u32, old: &Image, new: &Image) -> Option<(String, String)> {
         let task = &mut self.tasks[*self.open.get(&relation)?];
-        if key(&[old]) == key(&[new, old]) {
+        let progress = &mut task.progress;
+        // Whatever is ordered later sees the row at its new place.
+        let fresh = progress.after.is_none() && !progress.end && progress.again.is_empty() && task.chunks.is_empty();
+        if fresh || key(&[old]) == key(&[new, old]) {
             return None;
         }
         let again = texts(&[new, old])?;
-        if !task.progress.again.contains(&again) {
-            task.progress.again.push(again);
+        if !progress.again.contains(&again) {
+            progress.again.push(again);
         }
-        Some((task.key.clone(), task.progress.text()))
+        let mut text = progress.text();
+        if text.len() > MOST_PROGRESS {
+            tracing::info!(table = %task.table.name, "many rows got other keys; the snapshot of the table begins anew");
+            progress.again = Vec::new();
+            (progress.after, progress.rows, progress.end) = (None, 0, false);
+            task.chunks.clear();
+            text = progress.text();
+        }
+        Some((task.key.clone(), text))
     }
 
     /// Called between two transactions: takes answers, gives orders, and returns a chunk that may be published at `at`.
@@ -512,119 +549,5 @@ fn refused(config: &Config, table: &TableName, what: &str, help: String) -> Stri
         format!("{reason}: GRANT SELECT ON {} TO {role};", sql::table(table))
     } else {
         help
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use change::{Column, ColumnType, Identity};
-
-    use super::*;
-    use crate::config::Snapshot;
-
-    fn read(table: &Candidate) -> Rows {
-        let shape =
-            Table { name: table.name.clone(), columns: Vec::new(), key: Vec::new(), identity: Identity::Default };
-        Rows {
-            table: Arc::new(shape),
-            by: Vec::new(),
-            joined: 1,
-            snapshot: "3:3:".parse().unwrap(),
-            high: Lsn(u64::MAX),
-            taken: 0,
-            bytes: Arc::default(),
-            starts: Vec::new(),
-            reach: Reach::Next { after: Some(vec!["1".to_owned()]), end: false },
-        }
-    }
-
-    fn candidate(oid: u32) -> Candidate {
-        Candidate {
-            oid,
-            name: TableName::new("public", format!("t{oid}")),
-            kind: 'r',
-            persistence: 'p',
-            identity: 'd',
-            has_primary_key: true,
-            has_identity_index: false,
-            root: None,
-            estimate: None,
-            entry: None,
-        }
-    }
-
-    /// Nobody listens there: what the workers would answer is up to the test.
-    fn snapshots(tables: u32) -> Snapshots {
-        let mut config = Config::new("postgres://nobody@127.0.0.1:1/none", ["public.*"], "slot", "publication");
-        let queue = Arc::new(Queue::new(1, Lsn(0)));
-        config.snapshot = Snapshot::Initial;
-        let mut snapshots = Snapshots::new(&config, &queue, BTreeMap::new(), Copies::default());
-        snapshots.add((1..=tables).map(candidate).collect()).unwrap();
-        snapshots
-    }
-
-    /// Chunks that wait for the stream are memory: they hold back the tables behind them.
-    #[test]
-    fn no_more_tables_are_read_than_there_are_workers() {
-        let mut snapshots = snapshots(9);
-        for ahead in 1..=3 {
-            snapshots.order();
-            let chunks: Vec<usize> = snapshots.tasks.iter().map(|task| task.chunks.len()).collect();
-            let expected = ahead.min(AHEAD);
-            assert_eq!(chunks, [expected, expected, 0, 0, 0, 0, 0, 0, 0]);
-            for task in &mut snapshots.tasks {
-                let rows = read(&task.table);
-                if let Some(chunk) = task.chunks.back_mut() {
-                    chunk.rows = Some(rows);
-                }
-            }
-        }
-    }
-
-    /// One transaction writes so many different rows that not all their keys can be kept.
-    fn write_much(snapshots: &mut Snapshots, xid: u32) {
-        let column = Column {
-            name: "k".to_owned(),
-            kind: ColumnType::Text,
-            sql_type: "text".to_owned(),
-            labels: Vec::new(),
-            nullable: None,
-        };
-        let name = TableName::new("public", "t1");
-        let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });
-        let length = 1 << 20;
-        for number in 0..=TOUCHED_BYTES / length {
-            let bytes = Arc::new(vec![number as u8; length]);
-            let mut new = Image::new(Arc::clone(&bytes), Arc::clone(&table));
-            new.cells = vec![Cell::Text { start: 0, length }];
-            let old = Image::new(bytes, Arc::clone(&table));
-            snapshots.touch(1, xid, Kind::Insert, None, &old, &new);
-        }
-    }
-
-    #[test]
-    fn too_much_written_makes_the_next_chunk_smaller_and_peace_makes_it_grow_again() {
-        let mut snapshots = snapshots(1);
-        let orders = snapshots.idle.take().unwrap().0;
-        let mut halvings = Vec::new();
-        for _ in 0..9 {
-            snapshots.order();
-            write_much(&mut snapshots, 7);
-            assert!(snapshots.tasks[0].chunks.is_empty());
-            halvings.push(orders.try_recv().unwrap().halvings);
-        }
-        assert_eq!(halvings, [0, 1, 2, 3, 4, 5, 6, 6, 6]);
-        // What the rows show costs nothing, however much it is.
-        snapshots.order();
-        let mut rows = read(&snapshots.tasks[0].table);
-        rows.snapshot = "8:8:".parse().unwrap();
-        snapshots.tasks[0].chunks[0].rows = Some(rows);
-        write_much(&mut snapshots, 7);
-        assert_eq!(snapshots.tasks[0].chunks.len(), 1);
-        for expected in [5, 4, 3, 2, 1, 0, 0] {
-            let rows = read(&snapshots.tasks[0].table);
-            snapshots.advance(&mut Publishing::new(0, rows, Touched::default()));
-            assert_eq!(snapshots.tasks[0].halvings, expected);
-        }
     }
 }

@@ -68,6 +68,11 @@ impl Touched {
         self.bytes = sizes.sum();
     }
 
+    /// Nothing was recorded: every row is published.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.emptied.is_empty()
+    }
+
     /// An estimate of the memory in use.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

@@ -23,7 +23,7 @@ use crate::queue::Queue;
 use crate::wire::pgoutput::Relation;
 use crate::wire::reader::Reader;
 use crate::wire::tuple::{self, Cell};
-use crate::{relation, resolve, sql, start};
+use crate::{relation, resolve, sql, start, types};
 
 /// A chunk ends with the row that brings it to so many bytes…
 const CHUNK_BYTES: usize = 2 << 20;
@@ -85,6 +85,8 @@ pub(crate) struct Rows {
     /// `DataRow` messages without their heads, and where each begins.
     pub(crate) bytes: Arc<Vec<u8>>,
     pub(crate) starts: Vec<usize>,
+    /// The columns that are not texts.
+    pub(crate) binary: Arc<[bool]>,
     /// What was read: the next rows up to this key (none: nothing was left), or some rows once more.
     pub(crate) reach: Reach,
 }
@@ -123,11 +125,7 @@ impl Worker {
             let answer = self.obey(&order).unwrap_or_else(|error| {
                 // Whatever state its transaction is in, the connection ends with it.
                 self.control = None;
-                match error.code() {
-                    // Dropped or renamed since; the next look at the catalogue knows more.
-                    Some("42P01" | "3F000") => Answer::Gone,
-                    _ => Answer::Failed(error),
-                }
+                Answer::Failed(error)
             });
             if self.answers.send((id, answer)).is_err() {
                 return;
@@ -155,10 +153,17 @@ impl Worker {
                 return Ok(Answer::Gone);
             };
             let sees_all = snapshot.xmin > joined && order.must_see.iter().all(|xid| snapshot.sees(*xid));
-            if sees_all && (!order.table.is_keyless() || ask(&answers, &queue, order.id, &snapshot)) {
+            let verdict = match (sees_all, order.table.is_keyless()) {
+                (true, true) => ask(&answers, &queue, order.id, &snapshot),
+                (yes, _) => Some(yes),
+            };
+            if verdict == Some(true) {
                 break (snapshot, high, taken);
             }
             control.query("ending a read", "ROLLBACK")?;
+            if verdict.is_none() {
+                return Ok(Answer::Waiting(snapshot));
+            }
             if told.elapsed() > SILENCE {
                 tell_who_is_in_the_way(control, &order.table.name, &snapshot, begin)?;
                 told = Instant::now();
@@ -183,8 +188,8 @@ impl Worker {
         let answer = |collected: Collected, reach| {
             let Collected { bytes, starts } = collected;
             let (table, by, snapshot) = (Arc::clone(&table), source.by.clone(), snapshot.clone());
-            let bytes = Arc::new(bytes);
-            Answer::Rows(Box::new(Rows { table, by, joined, snapshot, high, taken, bytes, starts, reach }))
+            let (bytes, binary) = (Arc::new(bytes), Arc::clone(&source.binary));
+            Answer::Rows(Box::new(Rows { table, by, joined, snapshot, high, taken, bytes, starts, binary, reach }))
         };
         let last = if order.table.is_keyless() {
             source.read_whole(control, &mut |part, reach| {
@@ -208,18 +213,21 @@ fn wanted(config: &Config, order: &Order) -> Option<String> {
     order.progress.condition.as_ref().or_else(configured).cloned()
 }
 
-/// Whether the stream stands still for this snapshot. Nobody there: no.
-fn ask(answers: &Sender<(u64, Answer)>, queue: &Queue, order: u64, snapshot: &Visibility) -> bool {
+/// Whether the stream stands still for this snapshot. `None`: whoever gave the order has given it up.
+fn ask(answers: &Sender<(u64, Answer)>, queue: &Queue, order: u64, snapshot: &Visibility) -> Option<bool> {
     let (reply, verdict) = channel();
-    let sent = answers.send((order, Answer::Ready(snapshot.clone(), reply)));
+    answers.send((order, Answer::Ready(snapshot.clone(), reply))).ok()?;
     queue.nudge();
-    sent.is_ok() && verdict.recv().unwrap_or(false)
+    verdict.recv().ok()
 }
 
 fn open(config: &Config) -> Result<Connection, Error> {
     let mut control = start::open_control(config)?;
     // Rows that a policy hides would be missing from the topic without a word: better an error.
     control.query("setting row_security", "SET row_security = off")?;
+    // A chunk is the first rows of a query for all that are left. The planner, asked for all, might rather sort the whole
+    // table for each chunk than follow the key's index; a server process that works alone is what workers are counted in.
+    control.query("setting the plan", "SET enable_sort = off; SET max_parallel_workers_per_gather = 0")?;
     Ok(control)
 }
 
@@ -237,7 +245,11 @@ fn begin_read(control: &mut Connection, table: &Candidate) -> Result<Option<(Vis
     let doing = format!("taking a snapshot of {}", table.name);
     control.query(&doing, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
     let result = (|| {
-        control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table)))?;
+        match control.query(&doing, &format!("LOCK TABLE {} IN ACCESS SHARE MODE", relation_sql(table))) {
+            // Dropped or renamed since. Only here: further on it is a table that somebody's condition asks for.
+            Err(error) if matches!(error.code(), Some("42P01" | "3F000")) => return Ok(None),
+            locked => locked?,
+        };
         // The snapshot is taken before the position is read, so each commit that it sees lies before the position.
         let named = format!("{}.{}", sql::identifier(&table.name.schema), sql::identifier(&table.name.table));
         let rows = control.query(
@@ -314,6 +326,9 @@ struct Source {
     relation: Relation,
     /// The types that the columns of a row are announced with.
     types: Vec<u32>,
+    /// The columns that are asked for in binary form. Never those of the key: its texts are compared with the stream's, and
+    /// are literals where a copy goes on.
+    binary: Arc<[bool]>,
     shape: Table,
     by: Vec<String>,
     from: String,
@@ -352,12 +367,17 @@ impl Source {
         };
         let by = shape.key.iter().map(part).collect();
         let columns = relation.columns.iter().zip(&types);
-        let types = columns
+        let types: Vec<u32> = columns
             .map(|(column, resolved)| resolved.as_ref().map_or(column.type_oid, |resolved| resolved.plain))
             .collect();
+        let forms = types.iter().zip(&shape.columns).enumerate();
+        let binary =
+            forms.map(|(at, (oid, column))| !shape.key.contains(&at) && types::is_sent_binary(*oid, column.kind));
+        let binary = binary.collect();
         Ok(Self {
             relation,
             types,
+            binary,
             shape,
             by,
             from: relation_sql(table),
@@ -392,8 +412,7 @@ impl Source {
         control: &mut Connection,
         hand_over: &mut dyn FnMut(Collected, Reach) -> bool,
     ) -> Result<(Collected, Reach), Error> {
-        let cursor = format!("DECLARE headwater NO SCROLL CURSOR FOR {}", self.select(&[]));
-        control.query(&format!("reading {}", self.shape.name), &cursor)?;
+        self.open(control, &self.select(&[]))?;
         loop {
             let mut rows = Collected::default();
             let end = self.fill(control, &mut rows)?;
@@ -419,10 +438,7 @@ impl Source {
             conditions.push(format!("({}) > ({})", key.join(", "), literals(after)));
         }
         let mut rows = Collected::default();
-        let doing = format!("reading {}", self.shape.name);
-        let cursor =
-            format!("DECLARE headwater NO SCROLL CURSOR FOR {} ORDER BY {}", self.select(&conditions), key.join(", "));
-        control.query(&doing, &cursor)?;
+        self.open(control, &format!("{} ORDER BY {}", self.select(&conditions), key.join(", ")))?;
         let end = self.fill(control, &mut rows)?;
         let after = match rows.starts.last() {
             Some(&start) => Some(self.key_of(&rows.bytes, start)?),
@@ -431,14 +447,12 @@ impl Source {
         Ok((rows, Reach::Next { after, end }))
     }
 
-    /// Takes a chunk from the cursor; `true`: it has no more.
+    /// Takes a chunk from the open query; `true`: it has no more.
     fn fill(&self, control: &mut Connection, rows: &mut Collected) -> Result<bool, Error> {
         let begin = Instant::now();
         let mut fetch = FIRST_FETCH;
         loop {
-            let before = rows.starts.len();
-            self.collect(control, &format!("FETCH {fetch} FROM headwater"), rows)?;
-            if rows.starts.len() - before < fetch {
+            if self.collect(control, fetch, rows)? {
                 return Ok(true);
             }
             let Limits { bytes, time } = self.limits;
@@ -455,20 +469,25 @@ impl Source {
         let wanted: Vec<String> = keys.iter().map(|key| format!("({})", literals(key))).collect();
         let condition = format!("({}) IN ({})", self.key_columns().join(", "), wanted.join(", "));
         let mut rows = Collected::default();
-        self.collect(control, &self.select(&[condition]), &mut rows)?;
+        self.open(control, &self.select(&[condition]))?;
+        while !self.collect(control, AGAIN, &mut rows)? {}
         Ok((rows, Reach::Again(keys)))
     }
 
-    fn collect(&self, control: &mut Connection, statement: &str, rows: &mut Collected) -> Result<(), Error> {
+    fn open(&self, control: &mut Connection, statement: &str) -> Result<(), Error> {
         let doing = format!("reading {}", self.shape.name);
-        let types = control.rows(&doing, statement, &mut |body| {
-            rows.starts.push(rows.bytes.len());
-            rows.bytes.extend_from_slice(body);
-        })?;
-        if types != self.types {
+        if control.open_query(&doing, statement, &self.binary)? != self.types {
             return Err(Error::Retry(format!("{doing}: the table was altered meanwhile")));
         }
         Ok(())
+    }
+
+    /// Takes up to `most` rows from the open query; `true`: it has no more.
+    fn collect(&self, control: &mut Connection, most: usize, rows: &mut Collected) -> Result<bool, Error> {
+        control.fetch(&format!("reading {}", self.shape.name), most, &mut |body| {
+            rows.starts.push(rows.bytes.len());
+            rows.bytes.extend_from_slice(body);
+        })
     }
 
     /// The texts of the key of a row that was read.
@@ -476,7 +495,7 @@ impl Source {
         let doing = "reading a key";
         let mut cells = Vec::new();
         let row = bytes.get(start..).unwrap_or_default();
-        tuple::read_values(&mut Reader::new("data row", row), &mut cells).map_err(Error::wire(doing))?;
+        tuple::read_values(&mut Reader::new("data row", row), &self.binary, &mut cells).map_err(Error::wire(doing))?;
         let text = |&at: &usize| match cells.get(at) {
             Some(Cell::Text { start, length }) => {
                 let text = row.get(*start..start + length).and_then(|bytes| std::str::from_utf8(bytes).ok());

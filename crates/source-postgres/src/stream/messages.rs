@@ -1,6 +1,7 @@
 //! Logical messages (`pg_logical_emit_message`), where they are asked for: rows of a table of their own.
 //!
-//! A transactional message is one of the changes of its transaction, and counted like them. Any other is sent as soon as the
+//! A transactional message is one of the changes of its transaction, and counted like them: also one that is not wanted, as
+//! it may have been wanted when the position was written that is looked for. Any other is sent as soon as the
 //! server decodes its record, whatever became of the transaction that wrote it: here it is a transaction by itself.
 //!
 //! **Its place** is the end of its record, which is the position that comes with it. Asked to go on from there, the server
@@ -24,7 +25,7 @@ use crate::row::Image;
 use crate::wire::tuple::Cell;
 
 /// Their relation: no table has this OID.
-const RELATION: u32 = 0;
+pub(super) const RELATION: u32 = 0;
 
 /// No schema of a database may begin with `pg_`, so there is no such table.
 const SCHEMA: &str = "pg_logical";
@@ -119,10 +120,12 @@ impl Running {
         } else if self.cut.is_some() || lsn <= self.position {
             return Ok(());
         }
-        if self.messages.wants(prefix) {
-            let stage = if transactional { Stage::Inside } else { Stage::Begin };
-            self.messages.keep(prefix, content, Pending { lsn, stage });
+        if !self.messages.wants(prefix) {
+            // Its place may be where a resume goes on.
+            return if transactional { self.pass(lsn, true).map(drop) } else { Ok(()) };
         }
+        let stage = if transactional { Stage::Inside } else { Stage::Begin };
+        self.messages.keep(prefix, content, Pending { lsn, stage });
         Ok(())
     }
 
@@ -167,14 +170,8 @@ impl Running {
         self.source.xid = None;
         self.source.origin = None;
         let commit_time = self.sent.saturating_add(POSTGRES_EPOCH);
-        self.in_flight = Some(InFlight {
-            transaction: Transaction { id: format!("message:{}", lsn.0), commit_time },
-            final_lsn: lsn,
-            xid: 0,
-            total: 0,
-            last: None,
-            skip_to: None,
-        });
+        let transaction = Transaction { id: format!("message:{}", lsn.0), commit_time };
+        self.in_flight = Some(InFlight::new(transaction, lsn, 0, None));
     }
 
     pub(super) fn message_step(&mut self) -> Option<Step<'_>> {

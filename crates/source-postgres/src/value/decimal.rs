@@ -92,7 +92,7 @@ fn general(text: &str, precision: u32, scale: u32, out: &mut Vec<u8>) -> Result<
 }
 
 /// Leaves out leading bytes that only repeat the sign.
-fn push_shortest(mut bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn push_shortest(mut bytes: &[u8], out: &mut Vec<u8>) {
     while let [first, second, ..] = bytes {
         let repeats = (*first == 0 && *second < 0x80) || (*first == 0xff && *second >= 0x80);
         match bytes.split_first() {

@@ -23,6 +23,7 @@
 )]
 
 pub mod array;
+pub mod binary;
 pub mod decimal;
 pub mod number;
 pub mod temporal;

@@ -5,7 +5,7 @@ use change::Reason;
 use super::number::digits_of;
 use super::{Malformed, Outcome, utf8};
 
-const DAY: i64 = 86_400_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 /// `2026-11-21`, `12026-01-01`, `0044-03-15 BC`, `infinity`: days since 1970-01-01.
 pub fn date(bytes: &[u8]) -> Result<i64, Outcome> {
@@ -179,6 +179,20 @@ fn from_civil(year: i64, month: i64, day: i64) -> i64 {
     let leaps = of_era.div_euclid(4).saturating_sub(of_era.div_euclid(100));
     let in_era = of_era.saturating_mul(365).saturating_add(leaps).saturating_add(of_year);
     era.saturating_mul(146_097).saturating_add(in_era).saturating_sub(719_468)
+}
+
+/// Year, month and day of a day since 1970-01-01.
+pub(super) fn to_civil(days: i64) -> (i64, i64, i64) {
+    let days = days.saturating_add(719_468);
+    let (era, in_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let leaps = in_era.div_euclid(1460).saturating_sub(in_era.div_euclid(36_524));
+    let of_era = in_era.saturating_sub(leaps.saturating_sub(in_era.div_euclid(146_096))).div_euclid(365);
+    let before = of_era.saturating_mul(365).saturating_add(of_era.div_euclid(4)).saturating_sub(of_era.div_euclid(100));
+    let of_year = in_era.saturating_sub(before);
+    let month = of_year.saturating_mul(5).saturating_add(2).div_euclid(153);
+    let day = of_year.saturating_sub(month.saturating_mul(153).saturating_add(2).div_euclid(5)).saturating_add(1);
+    let (month, later) = if month < 10 { (month.saturating_add(3), 0) } else { (month.saturating_sub(9), 1) };
+    (era.saturating_mul(400).saturating_add(of_era).saturating_add(later), month, day)
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ pub enum Cell {
         start: usize,
         length: usize,
     },
+    /// What the `send` function of the column's type wrote.
+    Binary {
+        start: usize,
+        length: usize,
+    },
 }
 
 /// Reads one tuple into `cells`, which is cleared first.
@@ -36,11 +41,11 @@ pub fn read(reader: &mut Reader<'_>, cells: &mut Vec<Cell>) -> Result<(), WireEr
     Ok(())
 }
 
-/// Reads the values of a `DataRow` message (the text format) into `cells`, which is cleared first. Nothing may follow
-/// them but the next row.
-pub fn read_values(reader: &mut Reader<'_>, cells: &mut Vec<Cell>) -> Result<(), WireError> {
+/// Reads the values of a `DataRow` message into `cells`, which is cleared first; `binary` says which columns are not texts.
+/// Nothing may follow them but the next row.
+pub fn read_values(reader: &mut Reader<'_>, binary: &[bool], cells: &mut Vec<Cell>) -> Result<(), WireError> {
     cells.clear();
-    for _ in 0..reader.u16()? {
+    for at in 0..usize::from(reader.u16()?) {
         cells.push(match reader.i32()? {
             -1 => Cell::Null,
             length => {
@@ -52,7 +57,11 @@ pub fn read_values(reader: &mut Reader<'_>, cells: &mut Vec<Cell>) -> Result<(),
                 })?;
                 let start = reader.offset();
                 reader.take(length)?;
-                Cell::Text { start, length }
+                if binary.get(at) == Some(&true) {
+                    Cell::Binary { start, length }
+                } else {
+                    Cell::Text { start, length }
+                }
             }
         });
     }

@@ -173,6 +173,8 @@ fn show(row: Option<&dyn Row>, table: &Table) -> String {
             match row.value(index, &mut scratch).unwrap() {
                 Value::Null => "null".to_owned(),
                 Value::Absent(absence) => format!("<{}>", absence.reason.name()),
+                // A copy has numbers in binary form: then there is no text.
+                Value::Long(number) => text.unwrap_or_else(|| number.to_string()),
                 _ => text.unwrap_or_else(|| "?".to_owned()),
             }
         })

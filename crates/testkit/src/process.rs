@@ -169,6 +169,24 @@ pub(crate) fn unprivileged_ids() -> Result<Option<(u32, u32)>> {
     }
 }
 
+/// Runs a short command as that user to its end; what it printed is in the error.
+pub(crate) fn run_unprivileged(command: &mut Command) -> Result<()> {
+    unprivileged(command)?;
+    let done = command.current_dir("/").output()?;
+    if !done.status.success() {
+        bail!("{command:?}: {}\n{}", done.status, String::from_utf8_lossy(&done.stderr));
+    }
+    Ok(())
+}
+
+/// Makes that user the owner of a file or folder.
+pub(crate) fn give_away(path: &Path) -> Result<()> {
+    if let Some((user, group)) = unprivileged_ids()? {
+        std::os::unix::fs::chown(path, Some(user), Some(group))?;
+    }
+    Ok(())
+}
+
 /// Seconds of CPU, user and system, which a process has used.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;

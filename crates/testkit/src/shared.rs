@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use crate::{Kafka, Postgres, Registry};
+use crate::{Flavour, Kafka, MySql, Postgres, Registry};
 
 /// The shared broker.
 pub fn kafka() -> &'static Kafka {
@@ -25,7 +25,14 @@ pub fn postgres() -> &'static Postgres {
     POSTGRES.get_or_init(|| Postgres::start().unwrap_or_else(|error| panic!("the shared PostgreSQL: {error:#}")))
 }
 
-/// All three; those that are not up yet are started side by side.
+/// The shared MySQL or MariaDB.
+pub fn mysql(flavour: Flavour) -> &'static MySql {
+    static SERVERS: [OnceLock<MySql>; Flavour::ALL.len()] = [const { OnceLock::new() }; Flavour::ALL.len()];
+    let start = || MySql::start(flavour).unwrap_or_else(|error| panic!("the shared {flavour:?}: {error:#}"));
+    SERVERS[flavour as usize].get_or_init(start)
+}
+
+/// PostgreSQL, Kafka and the registry; those that are not up yet are started side by side.
 #[derive(Debug, Clone, Copy)]
 pub struct Servers {
     pub postgres: &'static Postgres,

@@ -2,12 +2,13 @@
 //! certificates of clients.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::scratch;
+use crate::{process, scratch};
 
 /// Paths of PEM files.
 #[derive(Debug, Clone)]
@@ -64,6 +65,13 @@ impl Certificates {
         let text = fs::read_to_string(&self.server_key)? + &fs::read_to_string(&self.server_cert)?;
         Ok(fs::write(path, text)?)
     }
+}
+
+/// Puts a file where a database finds it, owned by the database's user: servers refuse a key that others may read.
+pub(crate) fn install(source: &Path, copy: &Path) -> Result<()> {
+    fs::copy(source, copy)?;
+    fs::set_permissions(copy, fs::Permissions::from_mode(0o600))?;
+    process::give_away(copy)
 }
 
 fn openssl(arguments: impl FnOnce(&mut Command)) -> Result<()> {

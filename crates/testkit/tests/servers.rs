@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::json;
 use testkit::process::{is_alive, peak_rss};
 use testkit::proxy::{Direction, END_TXN, Fault, Proxy};
-use testkit::{Kafka, Oracle, Postgres, Process, Registry, StopMode, eventually, shared};
+use testkit::{Flavour, Kafka, MySql, Oracle, Postgres, Process, Registry, StopMode, eventually, shared};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -211,7 +212,12 @@ fn the_proxy_breaks_connections_in_every_way_and_mends_them() -> Result<()> {
 fn helper_that_is_killed() -> Result<()> {
     let Some(path) = std::env::var_os("TESTKIT_HELPER") else { return Ok(()) };
     let server = Postgres::start()?;
-    std::fs::write(path, server.pid().context("it runs")?.to_string())?;
+    // started through a loader, in case that changes who gets the signal
+    let other = MySql::start(Flavour::MariaDbUnstable)?;
+    let pids = format!("{} {}", server.pid().context("it runs")?, other.pid().context("it runs")?);
+    // whole at once, as the other process may look at any time
+    std::fs::write(Path::new(&path).with_extension("half"), pids)?;
+    std::fs::rename(Path::new(&path).with_extension("half"), path)?;
     loop {
         std::thread::park();
     }
@@ -224,12 +230,18 @@ fn servers_die_with_a_test_process_that_is_killed() -> Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--exact", "helper_that_is_killed"]).env("TESTKIT_HELPER", &told);
     let helper = Process::spawn("helper", command, &folder.path().join("log"))?;
-    let mut server = 0;
-    helper.wait_ready(Duration::from_secs(30), || {
-        server = std::fs::read_to_string(&told)?.parse::<u32>()?;
+    let mut servers: Vec<u32> = Vec::new();
+    helper.wait_ready(Duration::from_secs(60), || {
+        servers = std::fs::read_to_string(&told)?.split(' ').map(str::parse).collect::<Result<_, _>>()?;
         anyhow::Ok(())
     })?;
-    ensure!(is_alive(server), "the helper's server does not run");
+    ensure!(
+        servers.len() == 2 && servers.iter().all(|pid| is_alive(*pid)),
+        "the helper's servers do not run: {servers:?}"
+    );
     helper.kill()?;
-    eventually(SOON, "the server to die", || if is_alive(server) { Err(anyhow!("{server} lives")) } else { Ok(()) })
+    eventually(SOON, "the servers to die", || match servers.iter().find(|pid| is_alive(**pid)) {
+        Some(pid) => Err(anyhow!("{pid} of {servers:?} lives")),
+        None => Ok(()),
+    })
 }

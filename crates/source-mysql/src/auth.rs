@@ -1,8 +1,8 @@
-//! Logging in: `mysql_native_password`, `caching_sha2_password`, `sha256_password`, MariaDB's `ed25519`, and a clear-text
-//! password where nobody can listen.
+//! Logging in: `mysql_native_password`, `caching_sha2_password`, `sha256_password`, MariaDB's `ed25519`, and a password in
+//! clear text where nobody can listen.
 //!
-//! Without TLS the server is not known: whoever answers in its place gets a password encrypted for the key that he sent. That
-//! is so in every client that asks for the key; `ssl-mode=VERIFY_IDENTITY` is the way out.
+//! Without TLS the server is not known: whoever answers in its place gets a password encrypted for the key that he sent.
+//! That is so in every client that asks for the key; `ssl-mode=VERIFY_IDENTITY` is the way out.
 
 use std::collections::HashMap;
 
@@ -73,19 +73,7 @@ pub(crate) fn log_in(
         _ => CACHING.to_owned(),
     };
     let answer = login.answer(&plugin, &greeting.nonce)?;
-    let response = HandshakeResponse::new(
-        Some(answer),
-        (8, 0, 0),
-        Some(endpoint.user.as_bytes()),
-        endpoint.database.as_ref().map(String::as_bytes),
-        Some(AuthPlugin::Other(plugin.clone().into_bytes().into())),
-        capabilities,
-        capabilities.contains(CapabilityFlags::CLIENT_CONNECT_ATTRS).then_some(attributes),
-        LARGEST,
-    );
-    let mut body = Vec::new();
-    response.serialize(&mut body);
-    connection.say(DOING, &body)?;
+    connection.say(DOING, &introduction(endpoint, &plugin, &answer, capabilities, attributes))?;
     let mut nonce = greeting.nonce.clone();
     let mut asked_for_key = false;
     loop {
@@ -124,6 +112,30 @@ pub(crate) fn log_in(
         };
         connection.say(DOING, &answer)?;
     }
+}
+
+/// Who we are and what we can, with a first proof.
+fn introduction(
+    endpoint: &Endpoint,
+    plugin: &str,
+    answer: &[u8],
+    capabilities: CapabilityFlags,
+    attributes: HashMap<String, String>,
+) -> Vec<u8> {
+    let response = HandshakeResponse::new(
+        Some(answer),
+        // decides between two character sets only
+        (8, 0, 0),
+        Some(endpoint.user.as_bytes()),
+        endpoint.database.as_ref().map(String::as_bytes),
+        Some(AuthPlugin::Other(plugin.as_bytes().into())),
+        capabilities,
+        capabilities.contains(CapabilityFlags::CLIENT_CONNECT_ATTRS).then_some(attributes),
+        LARGEST,
+    );
+    let mut body = Vec::new();
+    response.serialize(&mut body);
+    body
 }
 
 /// The plugin that the account has, and its nonce.
@@ -170,7 +182,7 @@ impl Login<'_> {
             other => {
                 return Err(refused(
                     &format!("the account {} has the plugin {other:?}, which this version does not know", self.user),
-                    "use an account with caching_sha2_password, mysql_native_password, sha256_password or (MariaDB) ed25519",
+                    "use an account with caching_sha2_password, mysql_native_password, sha256_password or ed25519",
                 ));
             }
         })

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mysql_common::constants::CapabilityFlags;
+
 use crate::auth;
 use crate::config::{Config, SslMode};
 use crate::error::{CERTIFICATE, Error, ServerError};
@@ -20,8 +22,8 @@ use crate::wire::reader::Reader;
 const LITTLE: usize = 16 << 10;
 const MUCH: usize = 256 << 10;
 
-/// An answer of so many bytes has many rows. The server sends them 16 KiB at a time, and being woken for each piece costs both
-/// sides more than the bytes do: so they gather for a moment in the socket's buffer.
+/// An answer of so many bytes has many rows. The server sends them 16 KiB at a time, and being woken for each piece costs
+/// both sides more than the bytes do: so they gather for a moment in the socket's buffer.
 const PLENTY: usize = 64 << 10;
 const GATHER: Duration = Duration::from_micros(300);
 
@@ -94,11 +96,10 @@ const PINNED: [&str; 14] = [
 /// Not in every version. Limits of time that an administrator sets for people; hidden columns that the log has; tables as of
 /// some moment in the past.
 const PINNED_MYSQL: [&str; 2] = ["max_execution_time = 0", "show_gipk_in_create_table_and_information_schema = 1"];
-const PINNED_MARIADB: [&str; 4] = [
+const PINNED_MARIADB: [&str; 3] = [
     "max_statement_time = 0",
     "idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0",
     "system_versioning_asof = DEFAULT",
-    "old_mode = ''",
 ];
 
 impl Connection {
@@ -151,14 +152,14 @@ impl Connection {
         if tls && !greeting.offers_tls() {
             return Err(Error::stop(
                 format!("{doing}: the server does not speak TLS"),
-                "give the server a certificate (ssl_cert, ssl_key), or use ssl-mode=DISABLED where the network is trusted",
+                "give the server ssl_cert and ssl_key, or use ssl-mode=DISABLED where the network is trusted",
             ));
         }
         if tls {
             self.say(doing, &auth::tls_request(capabilities))?;
             self = self.begin_tls(endpoint)?;
         }
-        self.ok_at_end = capabilities.contains(mysql_common::constants::CapabilityFlags::CLIENT_DEPRECATE_EOF);
+        self.ok_at_end = capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF);
         self.flavour = Flavour::of_version(&greeting.version);
         self.version.clone_from(&greeting.version);
         self.id = greeting.id;
@@ -240,6 +241,10 @@ impl Connection {
     fn ask(&mut self, doing: &str, body: &[u8]) -> Result<(), Error> {
         self.sequence = 0;
         self.answered = 0;
+        // a row of a gigabyte has not to be remembered by its size
+        self.received.drain(..self.used);
+        self.used = 0;
+        self.received.shrink_to(MUCH);
         self.say(doing, body)
     }
 
@@ -264,7 +269,7 @@ impl Connection {
                 thread::sleep(GATHER);
                 MUCH
             } else {
-                (wanted - before).clamp(LITTLE, MUCH)
+                wanted.saturating_sub(before).clamp(LITTLE, MUCH)
             };
             self.fill(doing, begin, most)?;
             if self.received.len() > before {
@@ -379,7 +384,6 @@ impl Connection {
     /// [`ServerError::of_packet`].
     pub fn start_dump(mut self, command: &[u8]) -> Result<(Transport, Vec<u8>), Error> {
         self.ask("starting replication", command)?;
-        self.received.drain(..self.used);
         Ok((self.transport, self.received))
     }
 

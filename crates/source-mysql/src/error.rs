@@ -118,15 +118,15 @@ fn help(error: &ServerError) -> String {
     let help = match error.code {
         1044 | 1142 | 1143 | 1227 | 1370 => return grant(error),
         1045 | 1698 => {
-            "check `password` and the user in `url`, and that the account may log in from here (select user, host, plugin \
-             from mysql.user)"
+            "check `password` and the user in `url`, and that the account may log in from here (select user, host, plugin from \
+             mysql.user); an account that requires TLS needs ssl-mode=REQUIRED or stronger"
         }
         1046 | 1049 => "check the database in `url`, or leave it out: it is not needed",
         1129 => "run FLUSH HOSTS on the server, and see in its log why connections from here failed",
         1130 => "create the account for this host: CREATE USER 'user'@'host' IDENTIFIED BY …",
         1153 | 1301 => "raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)",
         1236 => return log_gone(message).to_owned(),
-        1251 | 2059 => "give the account a plugin that this version knows (see `auth` in the message), or report this",
+        1251 => "give the account another plugin: ALTER USER 'user'@'host' IDENTIFIED WITH caching_sha2_password BY …",
         1820 | 1862 => "set a new password for the account: ALTER USER 'user'@'host' IDENTIFIED BY …",
         3118 | 4151 => "unlock the account: ALTER USER 'user'@'host' ACCOUNT UNLOCK",
         3159 => "use ssl-mode=REQUIRED or stronger in `url`: the server refuses connections without TLS",
@@ -164,8 +164,8 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> Option<&'a str> {
     Some(text.split_once(begin)?.1.split_once(end)?.0)
 }
 
-/// The server has one number for everything that ends its reading of the log, and tells the cause in words (`sql/rpl_binlog_sender.cc`,
-/// MariaDB's `sql/sql_repl.cc`).
+/// The server has one number for everything that ends its reading of the log, and tells the cause in words (MySQL's
+/// `sql/rpl_binlog_sender.cc`, MariaDB's `sql/sql_repl.cc`).
 fn log_gone(message: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if says(&[

@@ -12,7 +12,10 @@ use crate::position::{FilePlace, Passed};
 use crate::table::{Catalogue, Declared};
 
 pub(crate) fn strange(doing: &str) -> Error {
-    Error::stop(format!("{doing}: the server's answer is not understood"), "please report this with the server's version")
+    Error::stop(
+        format!("{doing}: the server's answer is not understood"),
+        "please report this with the server's version",
+    )
 }
 
 /// The text of a column that has one.

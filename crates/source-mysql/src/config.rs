@@ -136,6 +136,26 @@ impl Config {
         Ok(())
     }
 
+    /// The number under which the server knows this reader among its replicas. Made from the pipeline's name it is the same
+    /// after each start, and far from the small numbers that people give.
+    pub(crate) fn own_server_id(&self) -> u32 {
+        self.server_id.unwrap_or_else(|| 0x8000_0000 | crc32fast::hash(self.name.as_bytes()))
+    }
+
+    /// What MySQL knows a replica by. A stream of the same one, which the server may still think alive, ends when a new one
+    /// begins (`kill_zombie_dump_threads`, MySQL's `sql/rpl_source.cc`).
+    pub(crate) fn replica_uuid(&self) -> String {
+        let word = |salt: u8| crc32fast::hash(&[self.name.as_bytes(), &[0, salt]].concat());
+        let [a, b, c] = [1, 2, 3].map(word);
+        format!(
+            "{a:08x}-{:04x}-8{:03x}-8{:03x}-{c:08x}{:04x}",
+            b >> 16,
+            b & 0xfff,
+            a & 0xfff,
+            self.own_server_id() & 0xffff
+        )
+    }
+
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
         let mut endpoint = url::parse(&self.url)?;
         if let Some(password) = &self.password {
@@ -260,6 +280,20 @@ mod tests {
         assert!(!patterns.names(&TableName::new("shop", "orders")));
         assert!(Patterns::new(&["orders".into()]).is_err());
         assert!(Patterns::new(&["!a.b".into()]).is_err());
+    }
+
+    #[test]
+    fn a_pipeline_is_the_same_replica_after_each_start() {
+        let config = |name: &str| Config::new(name, "mysql://h/db", ["a.b"]);
+        let (one, other) = (config("one"), config("other"));
+        assert_eq!(one.own_server_id(), config("one").own_server_id());
+        assert_eq!(one.replica_uuid(), config("one").replica_uuid());
+        assert_ne!(one.own_server_id(), other.own_server_id());
+        assert_ne!(one.replica_uuid(), other.replica_uuid());
+        assert!(one.own_server_id() > i32::MAX as u32);
+        let groups: Vec<usize> = one.replica_uuid().split('-').map(str::len).collect();
+        assert_eq!(groups, [8, 4, 4, 4, 12]);
+        assert_eq!(Config { server_id: Some(7), ..config("one") }.own_server_id(), 7);
     }
 
     #[test]

@@ -420,11 +420,11 @@ fn unexpected(doing: &str, first: Option<&u8>) -> Error {
     Error::wire(doing)(WireError::Unknown { what: "an unexpected answer", number })
 }
 
-fn closed() -> std::io::Error {
+pub(crate) fn closed() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection")
 }
 
-fn is_timeout(error: &std::io::Error) -> bool {
+pub(crate) fn is_timeout(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

@@ -12,8 +12,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::{closed, is_timeout, refusal};
-use crate::error::Error;
+use crate::connection::{closed, is_timeout};
+use crate::error::{Error, ServerError};
 use crate::queue::{BUFFER, Chunk, Queue};
 use crate::transport::Transport;
 
@@ -218,9 +218,11 @@ impl Packets {
         let length = std::mem::take(&mut self.joined);
         let begin = self.whole + HEAD;
         let packet = self.buffer.get(begin..begin + length).unwrap_or_default();
+        if let Some(error) = ServerError::of_packet(packet) {
+            return Err(Error::Server { doing: DOING.to_owned(), error });
+        }
         match packet.first() {
             Some(0) => {}
-            Some(0xff) => return Err(refusal(DOING, packet)),
             Some(0xfe) if length < 9 => return Err(Error::Retry("the server ended the stream".to_owned())),
             first => {
                 let what = format!("{DOING}: a packet that begins with {first:?} is not understood");

@@ -40,7 +40,7 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
         None => Place { passed: catalog::passed(&mut control, &server)?, cut: None },
     };
     let captured = captured(&mut control, patterns)?;
-    let number = config.server_id();
+    let number = config.own_server_id();
     check_rivals(&mut control, number)?;
     let mut replication = Connection::open(config, Purpose::Replication)?;
     prepare(&mut replication, config, &server, &place)?;
@@ -87,7 +87,10 @@ fn check_continuity(control: &mut Connection, server: &Server, before: &str, pla
             if there.contains_all(passed) { Ok(()) } else { Err(behind(&format!("{there}"), &format!("{passed}"))) }
         }
         (Passed::File(_), _, _) if before != server.identity => Err(Error::stop(
-            format!("this is another server: {}, the checkpoint is of {before}, and files are one server's own", server.identity),
+            format!(
+                "this is another server: {}, the checkpoint is of {before}, and files are one server's own",
+                server.identity
+            ),
             "connect to the right server; if the change is meant, `headwater accept identity` says what is lost and goes on",
         )),
         (Passed::File(place), Flavour::MySql, false) => check_file(control, place),
@@ -172,7 +175,8 @@ fn prepare(replication: &mut Connection, config: &Config, server: &Server, place
     // Heartbeats come often enough that three may be lost.
     let heartbeat = (config.deadline / 4).as_nanos();
     let mut settings = vec![
-        "@master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum".to_owned(),
+        "@master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum"
+            .to_owned(),
         format!("@master_heartbeat_period = {heartbeat}, @source_heartbeat_period = {heartbeat}"),
     ];
     if let Passed::MariaDb(passed) = &place.passed {

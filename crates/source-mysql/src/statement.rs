@@ -42,7 +42,9 @@ pub fn classify(sql: &[u8]) -> Statement<'_> {
             "END" => Statement::XaEnd,
             _ => Statement::XaOver,
         },
-        "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "WITH" | "DO" | "MERGE" => Statement::Rows(first),
+        "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "WITH" | "DO" | "MERGE" => {
+            Statement::Rows(first)
+        }
         "TRUNCATE" => truncated(rest).map_or(Statement::Rows(first), Statement::Truncate),
         _ => Statement::Other,
     }
@@ -97,7 +99,9 @@ fn name(sql: &str) -> Option<(String, &str)> {
             }
         }
     }
-    let end = sql.find(|letter: char| letter.is_whitespace() || matches!(letter, '.' | ';' | '/' | '-' | '`')).unwrap_or(sql.len());
+    let end = sql
+        .find(|letter: char| letter.is_whitespace() || matches!(letter, '.' | ';' | '/' | '-' | '`'))
+        .unwrap_or(sql.len());
     let (name, rest) = sql.split_at(end);
     (!name.is_empty()).then(|| (name.to_owned(), rest))
 }
@@ -124,7 +128,10 @@ mod tests {
             ("CREATE TABLE insert_log (id int)", Statement::Other),
             ("TRUNCATE t", Statement::Truncate((None, "t".to_owned()))),
             ("truncate table `a b`.`t.u`", Statement::Truncate((Some("a b".to_owned()), "t.u".to_owned()))),
-            ("TRUNCATE TABLE shop . orders /* now */", Statement::Truncate((Some("shop".to_owned()), "orders".to_owned()))),
+            (
+                "TRUNCATE TABLE shop . orders /* now */",
+                Statement::Truncate((Some("shop".to_owned()), "orders".to_owned())),
+            ),
             ("TRUNCATE TABLE `a``b`", Statement::Truncate((None, "a`b".to_owned()))),
             ("TRUNCATE TABLE ", Statement::Rows("TRUNCATE")),
             ("", Statement::Other),

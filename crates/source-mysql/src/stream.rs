@@ -206,11 +206,9 @@ impl Running {
 
     fn place(&self) -> Place {
         let cut = match &self.in_flight {
-            Some(flight) if flight.total > 0 && flight.skip == 0 => Some(Cut {
-                server: self.server.identity.clone(),
-                begin: flight.begin.clone(),
-                rows: flight.total,
-            }),
+            Some(flight) if flight.total > 0 && flight.skip == 0 => {
+                Some(Cut { server: self.server.identity.clone(), begin: flight.begin.clone(), rows: flight.total })
+            }
             // Before the row that a resume looks for was met, the place is still where the resume began.
             _ => self.cut.clone(),
         };

@@ -72,12 +72,8 @@ pub enum ShapeError {
 impl Shape {
     /// Of no table: for images that have none yet.
     pub(crate) fn nobody() -> Self {
-        let table = Table {
-            name: TableName::new("", ""),
-            columns: Vec::new(),
-            key: Vec::new(),
-            identity: Identity::Nothing,
-        };
+        let table =
+            Table { name: TableName::new("", ""), columns: Vec::new(), key: Vec::new(), identity: Identity::Nothing };
         Self { table, storages: Vec::new(), meanings: Vec::new() }
     }
 

@@ -17,6 +17,7 @@ pub mod acls;
 pub mod headwater;
 pub mod http;
 pub mod kafka;
+pub mod lines;
 pub mod mysql;
 pub mod oracle;
 pub mod postgres;

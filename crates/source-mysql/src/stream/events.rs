@@ -147,7 +147,8 @@ impl Running {
 
     /// The transaction in flight is over.
     pub(super) fn commit(&mut self) -> Result<Event, Error> {
-        let flight = self.in_flight.take().ok_or_else(|| disorder(format!("an end without a beginning at {}", self.end)))?;
+        let flight =
+            self.in_flight.take().ok_or_else(|| disorder(format!("an end without a beginning at {}", self.end)))?;
         if let (true, Some(cut)) = (flight.skip > 0, &self.cut) {
             return Err(not_met(cut, &format!("the transaction has {} rows of captured tables", flight.total)));
         }
@@ -190,7 +191,10 @@ impl Running {
             }
             Statement::Rows(verb) => {
                 return Err(Error::stop(
-                    format!("the transaction {} holds a statement ({verb}) in the place of its rows", flight.transaction.id),
+                    format!(
+                        "the transaction {} holds a statement ({verb}) in the place of its rows",
+                        flight.transaction.id
+                    ),
                     "SET GLOBAL binlog_format = 'ROW', and let the sessions that set another one for themselves reconnect; \
                      `headwater accept gap` goes on behind the transaction",
                 ));

@@ -50,7 +50,8 @@ impl Running {
         if rows.table == NO_TABLE {
             return Ok(Event::Nothing);
         }
-        let flight = self.in_flight.as_ref().ok_or_else(|| disorder(format!("rows outside a transaction at {}", self.end)))?;
+        let flight =
+            self.in_flight.as_ref().ok_or_else(|| disorder(format!("rows outside a transaction at {}", self.end)))?;
         match self.tables.get(&rows.table) {
             None => return Err(disorder(format!("rows of table {}, which no table map names", rows.table))),
             Some(None) => return Ok(Event::Nothing),

@@ -1,0 +1,305 @@
+//! The stream against real servers: rows, positions, and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::time::Duration;
+
+use change::{Position, Resume, Source, SourceError, Started};
+use source_mysql::{Config, MySqlSource};
+use testkit::lines::{Line, changes, commits, next, read_silence, read_until};
+use testkit::{Flavour, MySql, MySqlDatabase, shared};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(database: &MySqlDatabase, tables: &[&str]) -> Config {
+    let tables = tables.iter().map(|table| format!("{}.{table}", database.name));
+    Config::new(&database.name, database.url(), tables)
+}
+
+fn started(config: &Config, from: Option<&Resume>) -> (MySqlSource, Started) {
+    let mut source = MySqlSource::new(config.clone()).unwrap();
+    let started = source.start(from).unwrap();
+    (source, started)
+}
+
+fn resume(position: &Position, started: &Started) -> Resume {
+    let server_identity = started.info.server_identity.clone();
+    Resume { position: position.clone(), server_identity, progress: Default::default() }
+}
+
+fn read(source: &mut MySqlSource, count: usize) -> Vec<Line> {
+    read_until(source, PATIENCE, commits(count)).unwrap()
+}
+
+/// What the source stops with, reading on.
+fn stopped(source: &mut MySqlSource) -> (String, String) {
+    let begin = std::time::Instant::now();
+    loop {
+        match next(source) {
+            Ok(last) => assert!(begin.elapsed() < PATIENCE, "it went on; the last is {last:?}"),
+            Err(SourceError::Stop { what, help }) => return (what, help),
+            Err(SourceError::Retry { what }) => panic!("it would be tried again: {what}"),
+        }
+    }
+}
+
+fn refused(config: &Config, from: &Resume) -> (String, String) {
+    match MySqlSource::new(config.clone()).unwrap().start(Some(from)) {
+        Err(SourceError::Stop { what, help }) => (what, help),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// On each server, in a database of the test's own.
+fn everywhere(test: fn(&MySqlDatabase)) {
+    for flavour in Flavour::ALL {
+        println!("{flavour:?}");
+        test(&shared::mysql(flavour).create_database().unwrap());
+    }
+}
+
+#[test]
+fn rows_of_every_kind_of_change() {
+    everywhere(|database| {
+        database
+            .execute(
+                "create table d (id int primary key, a text, big text); create table n (a int, b text); \
+                 create table other (id int primary key)",
+            )
+            .unwrap();
+        let (mut source, _) = started(&config(database, &["d", "n"]), None);
+        database.execute("insert into d values (1, 'one', repeat('x', 9000)), (2, null, null)").unwrap();
+        database
+            .execute(
+                "begin; update d set a = 'uno' where id = 1; insert into other values (1); \
+                 update d set id = 3 where id = 2; delete from d where id = 3; commit",
+            )
+            .unwrap();
+        database.execute("insert into other values (2)").unwrap();
+        database
+            .execute("insert into n values (1, 'k'), (1, 'k'); update n set b = 'l' limit 1; delete from n")
+            .unwrap();
+        database.execute("truncate d; truncate table other; insert into d values (4, 'four', null)").unwrap();
+        let lines = read(&mut source, 7);
+        let x = "x".repeat(9000);
+        assert_eq!(
+            changes(&lines),
+            [
+                format!("1/1 insert d - (1,one,{x})"),
+                "2/2 insert d - (2,null,null)".to_owned(),
+                format!("1/1 update d (1,one,{x}) (1,uno,{x})"),
+                "2/2 update d (2,null,null) (3,null,null)".to_owned(),
+                "3/3 delete d (3,null,null) -".to_owned(),
+                "1/1 insert n - (1,k)".to_owned(),
+                "2/2 insert n - (1,k)".to_owned(),
+                "1/1 update n (1,k) (1,l)".to_owned(),
+                "1/1 delete n (1,l) -".to_owned(),
+                "2/2 delete n (1,k) -".to_owned(),
+                "1/1 truncate d - -".to_owned(),
+                "1/1 insert d - (4,four,null)".to_owned(),
+            ]
+        );
+        source.close().unwrap();
+    });
+}
+
+/// From each place that a checkpoint could name the rest comes, and nothing but the rest.
+#[test]
+fn restart_at_every_position() {
+    everywhere(|database| {
+        database.execute("create table t (id int primary key, v text); create table u (id int primary key)").unwrap();
+        let config = config(database, &["*"]);
+        let (mut first, begun) = started(&config, None);
+        let rows: Vec<String> = (1..=12).map(|id| format!("({id}, 'v{id}')")).collect();
+        database
+            .execute(&format!(
+                "insert into t values {}; begin; update t set v = 'w' where id < 8; insert into u values (1), (2); \
+                 delete from t where id > 9; commit; truncate t; insert into u values (3)",
+                rows.join(",")
+            ))
+            .unwrap();
+        let all = read(&mut first, 4);
+        first.close().unwrap();
+        assert_eq!(changes(&all).len(), 12 + 7 + 2 + 3 + 1 + 1);
+        for (index, at) in all.iter().enumerate() {
+            let (mut again, _) = started(&config, Some(&resume(&at.position, &begun)));
+            let done = all[..=index].iter().filter(|line| line.text == "commit").count();
+            let rest = read(&mut again, 4 - done);
+            assert_eq!(changes(&rest), changes(&all[index + 1..]), "after {} ({})", at.text, at.position);
+            assert_eq!(
+                rest.last().map(|line| &line.position),
+                all.last().map(|line| &line.position).filter(|_| done < 4)
+            );
+            again.close().unwrap();
+        }
+        // More rows than the transaction has: nothing is guessed.
+        let inside = all.iter().find(|line| line.position.as_str().ends_with("rows=3")).unwrap();
+        let wrong = Position::new(inside.position.as_str().replace("rows=3", "rows=300"));
+        let (mut again, _) = started(&config, Some(&resume(&wrong, &begun)));
+        let (what, help) = stopped(&mut again);
+        assert!(what.contains("were not met") && help.contains("accept gap"), "{what} {help}");
+        // Another server's files.
+        let (place, cut) = inside.position.as_str().split_once(";server=").unwrap();
+        let (server, rest) = cut.split_once(';').unwrap();
+        let foreign = Position::new(format!("{place};server={server}0;{rest}"));
+        let (what, _) = refused(&config, &resume(&foreign, &begun));
+        assert!(what.contains("lies inside a transaction of server"), "{what}");
+    });
+}
+
+/// Changes of others move the position: a pipeline that is idle for a year can still go on.
+#[test]
+fn idle_tables_move_the_position() {
+    everywhere(|database| {
+        database.execute("create table t (id int primary key); create table other (id int primary key)").unwrap();
+        let config = config(database, &["t"]);
+        let (mut source, begun) = started(&config, None);
+        database.execute("insert into other values (1); insert into other values (2)").unwrap();
+        let begin = std::time::Instant::now();
+        while source.position() == begun.position {
+            assert!(begin.elapsed() < PATIENCE, "{}", source.position());
+            assert_eq!(next(&mut source).unwrap(), None);
+        }
+        let lines = read_silence(&mut source).unwrap();
+        assert!(lines.is_empty(), "{lines:#?}");
+        let at = source.position();
+        source.close().unwrap();
+        database.execute("insert into t values (1)").unwrap();
+        let (mut source, _) = started(&config, Some(&resume(&at, &begun)));
+        let lines = read(&mut source, 1);
+        assert_eq!(changes(&lines), ["1/1 insert t - (1)"]);
+    });
+}
+
+/// A table that changes its columns keeps its rows right, on both sides of the change.
+#[test]
+fn columns_change_between_rows() {
+    everywhere(|database| {
+        database.execute("create table t (id int primary key, a int)").unwrap();
+        let config = config(database, &["t"]);
+        let (mut source, _) = started(&config, None);
+        // Everything is in the log before the first row is read: the catalogue shows the end only.
+        database
+            .execute(
+                "insert into t values (1, 10); alter table t add b varchar(10) default 'x' after id; \
+                 insert into t values (2, 'two', 20); alter table t drop a; insert into t values (3, 'three'); \
+                 alter table t modify b char(5); insert into t values (4, 'four')",
+            )
+            .unwrap();
+        let lines = read(&mut source, 4);
+        assert_eq!(
+            changes(&lines),
+            [
+                "1/1 insert t - (1,10)",
+                "1/1 insert t - (2,two,20)",
+                "1/1 insert t - (3,three)",
+                "1/1 insert t - (4,four)"
+            ]
+        );
+        let tables = lines.iter().filter(|line| line.text.starts_with("table ")).count();
+        assert_eq!(tables, 4, "{lines:#?}");
+    });
+}
+
+/// The dance of online schema-change tools, and a swap of two tables.
+#[test]
+fn tables_are_renamed() {
+    everywhere(|database| {
+        database
+            .execute(
+                "create table t (id int primary key, a int); create table `_t_gho` (id int primary key, a int, b int)",
+            )
+            .unwrap();
+        let (mut source, _) = started(&config(database, &["t"]), None);
+        database
+            .execute(
+                "insert into t values (1, 1); insert into _t_gho values (1, 1, 0); \
+                 rename table t to _t_del, _t_gho to t; insert into t values (2, 2, 2); insert into _t_del values (9, 9); \
+                 rename table t to x, _t_del to t, x to _t_del; insert into t values (3, 3)",
+            )
+            .unwrap();
+        let lines = read(&mut source, 3);
+        assert_eq!(changes(&lines), ["1/1 insert t - (1,1)", "1/1 insert t - (2,2,2)", "1/1 insert t - (3,3)"]);
+    });
+}
+
+#[test]
+fn a_statement_in_the_place_of_rows_is_refused() {
+    everywhere(|database| {
+        database.execute("create table t (id int primary key); create table other (id int primary key)").unwrap();
+        let (mut source, _) = started(&config(database, &["t"]), None);
+        database
+            .execute("set session binlog_format = 'STATEMENT'; insert into t values (1); insert into t values (2)")
+            .unwrap();
+        let (what, help) = stopped(&mut source);
+        assert!(what.contains("statement (insert)"), "{what}");
+        assert!(help.contains("SET GLOBAL binlog_format = 'ROW'"), "{help}");
+    });
+}
+
+/// Rows of an XA transaction are in the log before anybody knows whether it commits.
+#[test]
+fn a_prepared_transaction_is_never_published() {
+    everywhere(|database| {
+        database.execute("create table t (id int primary key); create table other (id int primary key)").unwrap();
+        let (mut source, _) = started(&config(database, &["t"]), None);
+        let xid = &database.name;
+        // One that touches no captured table hurts nobody.
+        database
+            .execute(&format!("xa start '{xid}a'; insert into other values (1); xa end '{xid}a'; xa prepare '{xid}a'"))
+            .unwrap();
+        database.execute(&format!("xa commit '{xid}a'; insert into t values (1)")).unwrap();
+        assert_eq!(changes(&read(&mut source, 1)), ["1/1 insert t - (1)"]);
+        database
+            .execute(&format!("xa start '{xid}b'; insert into t values (2); xa end '{xid}b'; xa prepare '{xid}b'"))
+            .unwrap();
+        let (what, help) = stopped(&mut source);
+        assert!(what.contains("prepared by XA"), "{what}");
+        assert!(help.contains("without XA"), "{help}");
+        database.execute(&format!("xa rollback '{xid}b'")).unwrap();
+    });
+}
+
+/// What a replica needs, it says; what is not there, too.
+#[test]
+fn a_log_that_lacks_something_is_refused() {
+    for flavour in Flavour::ALL {
+        println!("{flavour:?}");
+        let server = MySql::start(flavour).unwrap();
+        let database = server.create_database().unwrap();
+        database.execute("create table t (id int primary key); insert into t values (1)").unwrap();
+        let config = config(&database, &["t"]);
+        let (mut source, begun) = started(&config, None);
+        source.close().unwrap();
+        // Purged.
+        database.execute("insert into t values (2); flush binary logs; flush binary logs").unwrap();
+        let (status, purge) = if flavour.is_mariadb() {
+            ("show master status", "purge binary logs to")
+        } else {
+            ("show binary log status", "purge binary logs to")
+        };
+        let last = database.query(status).unwrap()[0][0].clone().unwrap();
+        database.execute(&format!("{purge} '{last}'")).unwrap();
+        let from = resume(&begun.position, &begun);
+        let (what, help) = match MySqlSource::new(config.clone()).unwrap().start(Some(&from)) {
+            Err(SourceError::Stop { what, help }) => (what, help),
+            Ok(_) => {
+                let (mut source, _) = started(&config, Some(&from));
+                stopped(&mut source)
+            }
+            Err(other) => panic!("{other:?}"),
+        };
+        assert!(what.contains("purged") || what.contains("no longer"), "{what}");
+        assert!(help.contains("accept gap"), "{help}");
+        // The checkpoint has more than the server.
+        let ahead = begun.position.as_str();
+        let ahead = if flavour.is_mariadb() {
+            let (stem, number) = ahead.rsplit_once('-').unwrap();
+            format!("{stem}-{}", number.parse::<u64>().unwrap() + 1000)
+        } else {
+            format!("{ahead},aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-5")
+        };
+        let (what, _) = refused(&config, &resume(&Position::new(ahead), &begun));
+        assert!(what.contains("lacks transactions") || what.contains("behind the checkpoint"), "{what}");
+    }
+}

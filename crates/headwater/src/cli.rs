@@ -185,7 +185,7 @@ pub enum Output {
 
 #[derive(Clone, Args)]
 pub struct Tail {
-    /// The database: postgres://user@host:port/database
+    /// The database: postgres://user@host:port/database, mysql://user@host:port or mariadb://user@host:port
     #[arg(value_name = "URL", env = "HEADWATER_SOURCE_URL", hide_env_values = true)]
     pub url: String,
     /// The tables to show: schema.table, * for any text, ! in front leaves out
@@ -194,7 +194,7 @@ pub struct Tail {
     /// How events look
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     pub output: TailOutput,
-    /// The replication slot: `temporary` vanishes with this command, any other name is kept and continued
+    /// PostgreSQL's replication slot: `temporary` vanishes with this command, any other name is kept and continued
     #[arg(long, value_name = "NAME", default_value = "temporary")]
     pub slot: String,
 }

@@ -23,17 +23,17 @@ macro_rules! everywhere {
     ($($promise:ident),+ $(,)?) => {
         mod postgres {
             $(#[test] fn $promise() -> anyhow::Result<()> {
-                super::$promise(crate::support::Scene::<testkit::Database>::journaled(stringify!($promise))?)
+                super::$promise(crate::support::Scene::journaled(stringify!($promise))?)
             })+
         }
-        crate::support::everywhere!(@mysql mysql testkit::Flavour::MySql $($promise)+);
-        crate::support::everywhere!(@mysql mariadb testkit::Flavour::MariaDb $($promise)+);
-    };
-    (@mysql $module:ident $flavour:path $($promise:ident)+) => {
-        mod $module {
+        mod mysql {
             $(#[test] fn $promise() -> anyhow::Result<()> {
-                let scene = crate::support::Scene::<testkit::MySqlDatabase>::journaled(stringify!($promise), $flavour);
-                super::$promise(scene?)
+                super::$promise(crate::support::Scene::journaled_of(testkit::Flavour::MySql, stringify!($promise))?)
+            })+
+        }
+        mod mariadb {
+            $(#[test] fn $promise() -> anyhow::Result<()> {
+                super::$promise(crate::support::Scene::journaled_of(testkit::Flavour::MariaDb, stringify!($promise))?)
             })+
         }
     };
@@ -79,12 +79,12 @@ impl Scene {
 
 impl Scene<MySqlDatabase> {
     /// On the shared MySQL or MariaDB.
-    pub(crate) fn new(label: &str, flavour: Flavour, sql: &str) -> Result<Self> {
+    pub(crate) fn of(flavour: Flavour, label: &str, sql: &str) -> Result<Self> {
         Self::beside(label, sql, shared::mysql(flavour).create_database()?)
     }
 
-    pub(crate) fn journaled(label: &str, flavour: Flavour) -> Result<Self> {
-        Self::new(label, flavour, MySqlDatabase::JOURNALED)?.of_items()
+    pub(crate) fn journaled_of(flavour: Flavour, label: &str) -> Result<Self> {
+        Self::of(flavour, label, MySqlDatabase::JOURNALED)?.of_items()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod auth;
 mod catalog;
+mod check;
 mod config;
 pub mod connection;
 mod declared;
@@ -32,6 +33,7 @@ mod url;
 pub mod value;
 pub mod wire;
 
+pub use check::check;
 pub use config::{Config, Patterns};
 pub use connection::{Connection, Purpose, Row};
 pub use error::{Error, ServerError};

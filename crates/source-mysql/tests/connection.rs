@@ -310,7 +310,7 @@ fn mariadb_passwords() {
 fn tls(server: &MySql, user: &str, password: &str) {
     let certificates = server.certificates().unwrap();
     let ca = certificates.ca.display();
-    let other = testkit::tls::Certificates::generate().unwrap();
+    let other = testkit::Certificates::generate().unwrap();
     for mode in ["VERIFY_CA", "VERIFY_IDENTITY"] {
         assert!(open(server, user, password, &format!("ssl-mode={mode}&ssl-ca={ca}")).unwrap().is_encrypted());
         let parameters = format!("ssl-mode={mode}&ssl-ca={}", other.ca.display());

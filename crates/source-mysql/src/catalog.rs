@@ -46,8 +46,7 @@ pub(crate) fn variables(control: &mut Connection, names: &[&str]) -> Result<BTre
     let doing = "asking for the server's settings";
     let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
     // One statement for all versions: a variable that a server does not have is a row less.
-    let rows =
-        control.query(doing, &format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(", ")))?;
+    let rows = control.query(doing, &format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(", ")))?;
     let pair = |row: &Row| Ok((field(row, 0, doing)?.to_ascii_lowercase(), field(row, 1, doing)?.to_owned()));
     rows.iter().map(pair).collect()
 }
@@ -55,7 +54,15 @@ pub(crate) fn variables(control: &mut Connection, names: &[&str]) -> Result<BTre
 pub(crate) fn server(control: &mut Connection) -> Result<Server, Error> {
     let mut found = variables(
         control,
-        &["server_uuid", "server_id", "gtid_mode", "log_bin", "binlog_format", "binlog_row_image", "binlog_row_metadata"],
+        &[
+            "server_uuid",
+            "server_id",
+            "gtid_mode",
+            "log_bin",
+            "binlog_format",
+            "binlog_row_image",
+            "binlog_row_metadata",
+        ],
     )?;
     let flavour = control.flavour();
     let mut take = |name: &str| found.remove(name).unwrap_or_default();

@@ -145,8 +145,10 @@ fn grant(error: &ServerError) -> String {
         1044 => between(message, "to database '", "'").map(|name| format!("SELECT ON `{name}`.*")),
         // SELECT command denied to user 'u'@'h' for table `d`.`t`, or 't' alone
         1142 => message.split_once(" command denied").and_then(|(right, rest)| {
-            let table = rest.split_once("for table ")?.1;
-            Some(format!("{right} ON {}", quoted(table).join(".")))
+            let table = quoted(rest.split_once("for table ")?.1);
+            // MySQL does not tell the database.
+            let database = if table.len() == 1 { "…." } else { "" };
+            Some(format!("{right} ON {database}{}", table.join(".")))
         }),
         // Access denied; you need (at least one of) the SUPER, REPLICATION CLIENT privilege(s) for this operation
         1227 => between(message, "(at least one of) the ", " privilege(s)")
@@ -238,7 +240,11 @@ mod tests {
                 "SELECT command denied to user 'hw'@'localhost' for table `shop`.`orders`",
                 "GRANT SELECT ON `shop`.`orders` TO",
             ),
-            (1142, "SELECT command denied to user 'hw'@'localhost' for table 'orders'", "GRANT SELECT ON `orders` TO"),
+            (
+                1142,
+                "SELECT command denied to user 'hw'@'localhost' for table 'orders'",
+                "GRANT SELECT ON ….`orders` TO",
+            ),
             (
                 1227,
                 "Access denied; you need (at least one of) the SUPER, REPLICATION CLIENT privilege(s) for this operation",

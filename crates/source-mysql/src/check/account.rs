@@ -34,7 +34,8 @@ fn status(control: &mut Connection, server: &Server, account: &str, subject: Str
     };
     let help = format!("GRANT {right} ON *.* TO {account};");
     Ok(if server.gtids {
-        let what = "may not ask for the state of the log: whether binlog_do_db or binlog_ignore_db hide tables is not known";
+        let what =
+            "may not ask for the state of the log: whether binlog_do_db or binlog_ignore_db hide tables is not known";
         warning(subject, what, help)
     } else {
         problem(subject, "may not ask where the log ends, which is where a pipeline without GTIDs begins", help)
@@ -74,7 +75,9 @@ pub(super) fn replica(control: &mut Connection, server: &Server, known: &Known) 
         (false, Some(true)) => {
             Some(problem(name, "is OFF on a replica: what it replicates is not in its log, and is not captured", help))
         }
-        (false, None) => Some(warning(name, "is OFF: if this server is a replica, what it replicates is not captured", help)),
+        (false, None) => {
+            Some(warning(name, "is OFF: if this server is a replica, what it replicates is not captured", help))
+        }
     })
 }
 
@@ -91,10 +94,13 @@ pub(super) fn filters(control: &mut Connection, captured: &[TableName]) -> Resul
         let lists = |list: &[String]| list.iter().any(|name| name == database);
         // As the servers judge: with a list of those to log, the other list does not count.
         let (name, is_hidden, help) = if filter.only.is_empty() {
-            let help = format!("take binlog_ignore_db = {database} out of the server's configuration file, and restart it");
+            let help =
+                format!("take binlog_ignore_db = {database} out of the server's configuration file, and restart it");
             ("binlog_ignore_db", lists(&filter.without), help)
         } else {
-            let help = format!("put binlog_do_db = {database} beside the others in the server's configuration file, and restart it");
+            let help = format!(
+                "put binlog_do_db = {database} beside the others in the server's configuration file, and restart it"
+            );
             ("binlog_do_db", !lists(&filter.only), help)
         };
         is_hidden.then(|| problem(name, format!("the server does not log changes of the database {database}"), help))

@@ -100,12 +100,19 @@ impl Look<'_> {
     fn format(&self) -> Finding {
         let format = &self.server.format;
         if format.eq_ignore_ascii_case("ROW") {
-            return good("binlog_format", "ROW; a session can choose another one for itself, which is seen in the log only");
+            return good(
+                "binlog_format",
+                "ROW; a session can choose another one for itself, which is seen in the log only",
+            );
         }
         let what = format!("is {format}: statements are logged, not the rows that they change");
         let help = self.set("binlog_format", "'ROW'");
         let also = if help.contains(" -- ") { "; " } else { " -- " };
-        problem("binlog_format", what, format!("{help}{also}then let applications reconnect: open sessions keep the old one"))
+        problem(
+            "binlog_format",
+            what,
+            format!("{help}{also}then let applications reconnect: open sessions keep the old one"),
+        )
     }
 
     fn image(&self) -> Finding {
@@ -113,7 +120,8 @@ impl Look<'_> {
         if image.eq_ignore_ascii_case("FULL") {
             return good("binlog_row_image", "FULL: `before` and `after` are whole rows");
         }
-        let what = format!("is {image}: what an update leaves out of the log is null in its event, and listed in `absent`");
+        let what =
+            format!("is {image}: what an update leaves out of the log is null in its event, and listed in `absent`");
         warning("binlog_row_image", what, self.set("binlog_row_image", "'FULL'"))
     }
 
@@ -181,17 +189,23 @@ impl Look<'_> {
     fn kept(&self) -> Finding {
         const NAME: &str = "binlog_expire_logs_seconds";
         const AUTO: &str = "binlog_expire_logs_auto_purge";
-        let number = |name: &str| self.text(name).parse::<f64>().ok().filter(|number| *number > 0.0).unwrap_or_default();
+        let number =
+            |name: &str| self.text(name).parse::<f64>().ok().filter(|number| *number > 0.0).unwrap_or_default();
         // The older setting counts days, MariaDB's with fractions; a server has only one of the two in effect.
         let seconds = Duration::from_secs_f64(number(NAME).max(number("expire_logs_days") * 86_400.0));
         let auto = self.known.get(AUTO).is_none_or(|_| self.is_on(AUTO));
         if seconds.is_zero() || !auto {
-            let what = "the log is never purged: no outage of headwater is too long, but the log fills the server's disk";
+            let what =
+                "the log is never purged: no outage of headwater is too long, but the log fills the server's disk";
             let help = if auto { self.set(NAME, "2592000") } else { self.set(AUTO, "ON") };
             return warning(NAME, what, help);
         }
         let what = format!("the log is kept for {}: so long may an outage of headwater last", time_in_words(seconds));
-        if seconds.as_secs() < SHORTEST { warning(NAME, what, self.set(NAME, &PROPOSED.to_string())) } else { good(NAME, what) }
+        if seconds.as_secs() < SHORTEST {
+            warning(NAME, what, self.set(NAME, &PROPOSED.to_string()))
+        } else {
+            good(NAME, what)
+        }
     }
 
     /// A limit of the log's size ends what the limit of its age promises.
@@ -208,7 +222,10 @@ impl Look<'_> {
             return good("max_allowed_packet", "is not told");
         };
         let bytes = bytes_in_words(bytes);
-        good("max_allowed_packet", format!("{bytes}: headwater holds one event in memory, whose rows can have twice that"))
+        good(
+            "max_allowed_packet",
+            format!("{bytes}: headwater holds one event in memory, whose rows can have twice that"),
+        )
     }
 
     fn compression(&self) -> Option<Finding> {

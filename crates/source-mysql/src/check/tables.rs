@@ -80,7 +80,8 @@ fn nothing(all: &[Candidate], config: &Config, account: &str) -> Finding {
     if tables.is_empty() {
         return problem("tables", "the account sees no table at all", grant);
     }
-    let what = format!("none of the {} tables that the account sees matches {}", tables.len(), config.tables.join(", "));
+    let what =
+        format!("none of the {} tables that the account sees matches {}", tables.len(), config.tables.join(", "));
     let help = format!("is one of these meant: {}? otherwise: {grant}", nearest(&tables, first).join(", "));
     problem("tables", what, help)
 }
@@ -129,7 +130,8 @@ impl Said {
         };
         let name = catalog::qualified(table);
         if catalogue.primary_key.is_empty() {
-            let what = "has no primary key: its records have no key, all go to one partition, and none can be compacted";
+            let what =
+                "has no primary key: its records have no key, all go to one partition, and none can be compacted";
             let help = format!(
                 "ALTER TABLE {name} ADD COLUMN row_id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST; -- or ADD \
                  PRIMARY KEY with the columns that tell rows apart"
@@ -139,13 +141,15 @@ impl Said {
             self.add(Severity::Good, format!("primary key ({})", catalogue.primary_key.join(", ")), None);
         }
         if let Some(column) = declared::unknown(catalogue, server.flavour) {
-            let what = format!("column {} has the type {}, which this version does not know", column.name, column.column_type);
+            let what =
+                format!("column {} has the type {}, which this version does not know", column.name, column.column_type);
             self.add(Severity::Problem, what, Some(format!("leave the table out: \"!{table}\" in `tables`")));
         }
         // MariaDB's times from before 10.1.2; the log does not tell their fractions.
         let old = |text: &str| text.contains("mariadb-5.3") && text.contains('(');
         if let Some(column) = catalogue.columns.iter().find(|column| old(&column.column_type)) {
-            let what = format!("column {} has an old form of times with fractions, which the log does not tell", column.name);
+            let what =
+                format!("column {} has an old form of times with fractions, which the log does not tell", column.name);
             let help = format!("ALTER TABLE {name} FORCE; -- with mysql56_temporal_format = ON, the default");
             self.add(Severity::Problem, what, Some(help));
         }

@@ -19,6 +19,11 @@ pub(crate) fn table(
     Shape::declared(name, catalogue, storages, flavour, identity).map(|shape| Some(shape.table))
 }
 
+/// The first column of a type that is not known.
+pub(crate) fn unknown(catalogue: &Catalogue, flavour: Flavour) -> Option<&Declared> {
+    catalogue.columns.iter().find(|column| storage(column, flavour).is_none())
+}
+
 /// How the log stores a column of this type. Only what decides about its meaning is exact: widths of labels and lengths
 /// of lengths are not.
 fn storage(declared: &Declared, flavour: Flavour) -> Option<Storage> {

@@ -7,6 +7,7 @@
 pub mod accept;
 mod auth;
 mod catalog;
+mod check;
 mod config;
 pub mod connection;
 mod declared;
@@ -33,6 +34,7 @@ mod url;
 pub mod value;
 pub mod wire;
 
+pub use check::check;
 pub use config::{Config, Patterns};
 pub use connection::{Connection, Purpose, Row};
 pub use error::{Error, ServerError};

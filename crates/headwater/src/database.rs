@@ -54,7 +54,7 @@ impl Database {
     pub fn check(&self) -> Result<Vec<Finding>, SourceError> {
         match self {
             Self::Postgres(config) => source_postgres::check(config),
-            Self::MySql(config) => { let _ = config; Ok(Vec::new()) },
+            Self::MySql(config) => source_mysql::check(config),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::proxy::Fault;
 use testkit::Kafka;
+use testkit::proxy::Fault;
 
 use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled, seed};
 

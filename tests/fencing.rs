@@ -82,4 +82,9 @@ fn a_row_of_successors_is_exact<D: Store>(scene: Scene<D>) -> Result<()> {
     scene.judge()
 }
 
-crate::support::everywhere!(the_older_of_two_ends_under_load, the_older_of_two_ends_without_any_traffic, a_suspended_process_publishes_nothing_when_it_wakes, a_row_of_successors_is_exact);
+crate::support::everywhere!(
+    the_older_of_two_ends_under_load,
+    the_older_of_two_ends_without_any_traffic,
+    a_suspended_process_publishes_nothing_when_it_wakes,
+    a_row_of_successors_is_exact
+);

@@ -65,4 +65,8 @@ fn sigterm_drains_and_the_next_start_goes_on<D: Store>(scene: Scene<D>) -> Resul
     scene.judge()
 }
 
-crate::support::everywhere!(kill_anywhere_exactly_once, a_restart_in_the_middle_of_a_transaction_goes_on_inside_it, sigterm_drains_and_the_next_start_goes_on);
+crate::support::everywhere!(
+    kill_anywhere_exactly_once,
+    a_restart_in_the_middle_of_a_transaction_goes_on_inside_it,
+    sigterm_drains_and_the_next_start_goes_on
+);

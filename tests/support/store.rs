@@ -42,9 +42,17 @@ pub(crate) trait Store: Sized {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Journaled {
     /// Inserts the row, or gives it the next version.
-    Put { id: u32, note: u32 },
-    Update { id: u32, note: u32 },
-    Delete { id: u32 },
+    Put {
+        id: u32,
+        note: u32,
+    },
+    Update {
+        id: u32,
+        note: u32,
+    },
+    Delete {
+        id: u32,
+    },
 }
 
 impl Journaled {
@@ -108,7 +116,9 @@ impl Store for Database {
                 }
                 Journaled::Delete { id } => format!("delete from items where id = {id}"),
             };
-            sql.push_str(&format!("with done as ({change} returning 1) insert into counted select count(*) from done;"));
+            sql.push_str(&format!(
+                "with done as ({change} returning 1) insert into counted select count(*) from done;"
+            ));
         }
         sql.push_str(
             "insert into journal select pg_current_xact_id()::text::bigint, sum(n) from counted having sum(n) > 0;",
@@ -141,7 +151,7 @@ impl Store for Database {
 
 impl Store for MySqlDatabase {
     const JOURNALED: &'static str = "
-        create table items (id bigint primary key, version bigint not null, note text);
+        create table items (id bigint primary key, version bigint not null, note mediumtext);
         create table journal (changes bigint);";
 
     fn execute(&self, sql: &str) -> Result<()> {

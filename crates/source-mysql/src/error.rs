@@ -105,7 +105,7 @@ fn passes(error: &ServerError) -> bool {
         // What clients say of a lost connection; proxies say it too.
         | 2002 | 2003 | 2006 | 2013 | 2055 => true,
         // A reader with our number has come: our own successor, or a stranger that the next start names.
-        1236 if same_number(&error.message) => true,
+        1236 | 4052 if same_number(&error.message) => true,
         1047 | 1129 | 1130 => false,
         _ => error.sqlstate.starts_with("08") || error.sqlstate == "40001",
     }

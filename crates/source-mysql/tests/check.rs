@@ -10,12 +10,14 @@ fn config(database: &MySqlDatabase, tables: &[&str]) -> Config {
     Config::new("test", database.url(), tables.iter().map(|table| format!("{}.{table}", database.name)))
 }
 
-/// The same as another account, which has the password `pw`.
+/// The same as another account, which has the password `pw`, without a database: logging in to one needs a right there.
 fn as_account(config: &Config, user: &str) -> Config {
     let url = config.url.replacen("root@", &format!("{user}:pw@"), 1);
-    Config { url, ..config.clone() }
+    let (url, _) = url.rsplit_once('/').unwrap();
+    Config { url: url.to_owned(), ..config.clone() }
 }
 
+/// Without any right.
 fn account(server: &MySql, name: &str) {
     let plugin = if server.flavour().is_mariadb() { "mysql_native_password" } else { "caching_sha2_password" };
     server.create_user(name, plugin, "pw").unwrap();
@@ -152,24 +154,24 @@ fn an_account_with_too_few_rights() {
     everywhere(|server| {
         let database = server.create_database().unwrap();
         database.execute("create table t (id int primary key, v int); create table u (id int primary key)").unwrap();
-        account(server, "o'brien-é");
-        let by_name = as_account(&config(&database, &["t"]), "o'brien-%C3%A9");
+        account(server, "reader-é");
+        let by_name = as_account(&config(&database, &["t"]), "reader-%C3%A9");
         let problems = of(&by_name, Severity::Problem);
         let subjects: Vec<&str> = problems.iter().map(|finding| finding.subject.as_str()).collect();
-        let (account, table) = ("account `o'brien-é`@`%`", format!("table {}.t", database.name));
-        assert_eq!(subjects, [account, table.as_str()], "{problems:#?}");
+        let (who, table) = ("account `reader-é`@`%`", format!("table {}.t", database.name));
+        assert_eq!(subjects, [who, table.as_str()], "{problems:#?}");
         for problem in &problems {
             mend(server, problem);
         }
         assert_eq!(of(&by_name, Severity::Problem), []);
         // What hides tables cannot be seen yet.
-        let status = about(&by_name, account);
+        let status = about(&by_name, who);
         assert!(status.severity == Severity::Warning && status.what.contains("binlog_do_db"), "{status:#?}");
         mend(server, &status);
-        assert_eq!(about(&by_name, account).severity, Severity::Good);
+        assert_eq!(about(&by_name, who).severity, Severity::Good);
         // By pattern; the right to write shows the table, and is not enough.
-        server.maintenance().execute(&format!("GRANT INSERT ON {}.u TO `o'brien-é`@`%`", database.name)).unwrap();
-        let by_pattern = as_account(&config(&database, &["*"]), "o'brien-%C3%A9");
+        server.maintenance().execute(&format!("GRANT INSERT ON {}.u TO `reader-é`@`%`", database.name)).unwrap();
+        let by_pattern = as_account(&config(&database, &["*"]), "reader-%C3%A9");
         let hidden = about(&by_pattern, &format!("table {}.u", database.name));
         assert!(hidden.severity == Severity::Problem && hidden.what.contains("select"), "{hidden:#?}");
         mend(server, &hidden);
@@ -178,7 +180,7 @@ fn an_account_with_too_few_rights() {
         server
             .maintenance()
             .execute(&format!(
-                "REVOKE SELECT ON {0}.t FROM `o'brien-é`@`%`; GRANT SELECT (id) ON {0}.t TO `o'brien-é`@`%`",
+                "REVOKE SELECT ON {0}.t FROM `reader-é`@`%`; GRANT SELECT (id) ON {0}.t TO `reader-é`@`%`",
                 database.name
             ))
             .unwrap();
@@ -186,15 +188,26 @@ fn an_account_with_too_few_rights() {
         assert!(some.severity == Severity::Problem && some.what.contains("all of its columns"), "{some:#?}");
         mend(server, &some);
         assert_eq!(of(&by_pattern, Severity::Problem), []);
-        // A role counts as far as it is active.
-        server
-            .maintenance()
-            .execute(&format!(
-                "CREATE ROLE readers; GRANT REPLICATION SLAVE ON *.* TO readers; GRANT SELECT ON {}.* TO readers",
-                database.name
-            ))
-            .unwrap();
+        // Rights of a role count where it is active.
+        account_with_role(server, &database.name);
+        assert_eq!(of(&as_account(&config(&database, &["*"]), "member"), Severity::Problem), []);
     });
+}
+
+fn account_with_role(server: &MySql, database: &str) {
+    account(server, "member");
+    let activate = if server.flavour().is_mariadb() {
+        "SET DEFAULT ROLE readers FOR 'member'@'%'"
+    } else {
+        "SET DEFAULT ROLE readers TO 'member'@'%'"
+    };
+    server
+        .maintenance()
+        .execute(&format!(
+            "CREATE ROLE readers; GRANT REPLICATION SLAVE ON *.* TO readers; GRANT SELECT ON {database}.* TO readers; \
+             GRANT readers TO 'member'@'%'; {activate}"
+        ))
+        .unwrap();
 }
 
 #[test]
@@ -204,13 +217,11 @@ fn nobody_may_see_a_table() {
         database.execute("create table t (id int primary key)").unwrap();
         account(server, "nobody");
         let config = as_account(&config(&database, &["*"]), "nobody");
-        // Logging in to a database needs a right there.
-        match check(&config) {
+        let url = format!("{}/{}", config.url, database.name);
+        match check(&Config { url, ..config.clone() }) {
             Err(SourceError::Stop { help, .. }) => assert!(help.contains("GRANT SELECT ON"), "{help}"),
             other => panic!("{other:?}"),
         }
-        let url = config.url.replacen(&format!("/{}", database.name), "/", 1);
-        let config = Config { url, ..config };
         let found = about(&config, "tables");
         assert!(found.severity == Severity::Problem && found.what.contains("sees no table"), "{found:#?}");
         mend(server, &found);
@@ -238,7 +249,7 @@ fn tables_that_cannot_be_captured_well() {
             let help = found.help.clone().unwrap();
             assert!(found.severity == Severity::Problem, "{found:#?}");
             assert_eq!(help.contains(&format!("is {name}.orders meant?")), meant, "{help}");
-            assert!(help.contains(&format!("GRANT SELECT ON `{name}`.`{wrong}` TO `root`@`%`;")), "{help}");
+            assert!(help.contains(&format!("GRANT SELECT ON `{name}`.`{wrong}` TO `root`@`")), "{help}");
         }
         for (defect, says) in [("loose", "its engine is MyISAM"), ("heap", "no primary key")] {
             let found = about(&config, &table(defect));
@@ -286,8 +297,10 @@ fn databases_that_are_not_logged() {
         let server = MySql::builder(flavour).set("binlog-ignore-db", "hidden").start().unwrap();
         server
             .maintenance()
-            .execute("create database hidden; create table hidden.t (id int primary key); create database seen; \
-                      create table seen.t (id int primary key)")
+            .execute(
+                "create database hidden; create table hidden.t (id int primary key); create database seen; \
+                      create table seen.t (id int primary key)",
+            )
             .unwrap();
         let config = Config::new("test", server.maintenance().url(), ["seen.*"]);
         assert_eq!(of(&config, Severity::Problem), []);

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use change::{Finding, Severity, SourceError};
-use source_mysql::{Config, Connection, Purpose, check};
+use change::{Finding, Severity, Source, SourceError};
+use source_mysql::{Config, Connection, MySqlSource, Purpose, check};
 use testkit::{Flavour, MySql, MySqlDatabase};
 
 fn config(database: &MySqlDatabase, tables: &[&str]) -> Config {
@@ -289,6 +289,40 @@ fn more_of_mariadb(server: &MySql, database: &MySqlDatabase) {
     assert!(found.severity == Severity::Problem && found.what.contains("column t has an old form"), "{found:#?}");
     mend(server, &found);
     assert_eq!(about(&config, &subject).severity, Severity::Good);
+}
+
+#[test]
+fn a_server_without_a_log() {
+    for flavour in Flavour::ALL {
+        // The last word on the command line counts.
+        let server = MySql::builder(flavour).set("disable-log-bin", "1").start().unwrap();
+        let config = Config::new("test", server.maintenance().url(), ["shop.*"]);
+        let found = about(&config, "log_bin");
+        assert!(found.severity == Severity::Problem && found.help.unwrap().contains("log_bin = binlog"));
+    }
+}
+
+/// What the doctor is content with is enough to begin; what it asks for is what beginning asks for.
+#[test]
+fn the_rights_that_are_proposed_are_enough() {
+    everywhere(|server| {
+        let database = server.create_database().unwrap();
+        database.execute("create table t (id int primary key)").unwrap();
+        account(server, "reader");
+        let config = as_account(&config(&database, &["t"]), "reader");
+        let begin = || MySqlSource::new(config.clone()).unwrap().start(None);
+        match begin() {
+            Err(SourceError::Stop { what, help }) => {
+                assert!(what.contains("`reader`@`%` may not read the log"), "{what}");
+                assert_eq!(help, "run: GRANT REPLICATION SLAVE ON *.* TO `reader`@`%`");
+            }
+            other => panic!("{other:?}"),
+        }
+        for problem in of(&config, Severity::Problem) {
+            mend(server, &problem);
+        }
+        begin().unwrap();
+    });
 }
 
 #[test]

@@ -98,6 +98,17 @@ pub(crate) fn passed(control: &mut Connection, server: &Server) -> Result<Passed
     }
 }
 
+/// MariaDB: what came before the oldest file that is still there.
+pub(crate) fn oldest(control: &mut Connection) -> Result<mariadb::GtidSet, Error> {
+    let doing = "asking for the beginning of the log";
+    let files = control.query(doing, "SHOW BINARY LOGS")?;
+    let first = field(files.first().ok_or_else(|| strange(doing))?, 0, doing)?;
+    // 4: behind the four bytes that every file begins with.
+    let rows = control.query(doing, &format!("SELECT BINLOG_GTID_POS({}, 4)", literal(first)))?;
+    let text = field(rows.first().ok_or_else(|| strange(doing))?, 0, doing)?;
+    text.parse().map_err(|_| strange(doing))
+}
+
 /// `gtid_executed` or `gtid_purged`. The server writes a line for each source.
 pub(crate) fn gtid_variable(control: &mut Connection, name: &'static str) -> Result<mysql::GtidSet, Error> {
     let doing = format!("asking for {name}");

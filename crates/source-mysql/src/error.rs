@@ -177,8 +177,8 @@ fn log_gone(message: &str) -> &'static str {
         "any binlog files",
         "not in the master's binlog",
     ]) {
-        "the log that the position needs is gone: start anew (this leaves a gap), and keep the log longer on the server \
-         (binlog_expire_logs_seconds)"
+        "the log that the position needs is gone. Connect to a server that still has it, or `headwater accept gap` goes on with \
+         the oldest that is there; binlog_expire_logs_seconds says how long the log is kept"
     } else if says(&["same server_uuid", "same server_id", "server_uuid/server_id"]) {
         "another replica has our number: set `server_id` in [source] to one that no other has"
     } else if says(&["Binary log is not open", "binary logging is not enabled"]) {
@@ -186,7 +186,7 @@ fn log_gone(message: &str) -> &'static str {
     } else if says(&["max_allowed_packet", "slave_max_allowed_packet"]) {
         "raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)"
     } else {
-        "see the server's own log for more; if its binary log is damaged, start anew (this leaves a gap)"
+        "see the server's own log for more; if its binary log is damaged, connect to a replica"
     }
 }
 

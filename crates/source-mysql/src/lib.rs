@@ -4,6 +4,7 @@
 //! images), [`gtid`] (sets of transactions) and [`packet`] (the protocol's frames). [`connection`] speaks with the server,
 //! and [`stream`] is the road from it to the changes.
 
+pub mod accept;
 mod auth;
 mod catalog;
 mod check;

@@ -1,6 +1,6 @@
 //! Everything that is checked before the first byte of the log is read, and the command that begins it.
 
-use change::{Resume, TableName};
+use change::{Position, Resume, TableName};
 
 use crate::catalog::{self, Server};
 use crate::config::{Config, Patterns};
@@ -24,10 +24,7 @@ pub(crate) struct Begun {
 
 /// Connects, checks that the log goes on without a gap where the checkpoint ends, and asks for it from there.
 pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume>) -> Result<Begun, Error> {
-    let place = resume
-        .map(|resume| resume.position.as_str().parse::<Place>())
-        .transpose()
-        .map_err(|error| Error::stop(error.to_string(), "this checkpoint was written by another kind of source"))?;
+    let place = resume.map(|resume| parse(&resume.position)).transpose()?;
     let mut control = Connection::open(config, Purpose::Control)?;
     let server = catalog::server(&mut control)?;
     check_server(&server)?;
@@ -47,6 +44,11 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
     register(&mut replication, number)?;
     let (transport, early) = replication.start_dump(&dump(number, &place.passed))?;
     Ok(Begun { control, transport, early, server, place, captured })
+}
+
+pub(crate) fn parse(position: &Position) -> Result<Place, Error> {
+    let help = "this checkpoint was written by another kind of source";
+    position.as_str().parse::<Place>().map_err(|error| Error::stop(error.to_string(), help))
 }
 
 fn check_server(server: &Server) -> Result<(), Error> {

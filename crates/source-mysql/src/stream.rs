@@ -26,7 +26,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use change::{
-    Change, Copies, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table, Transaction,
+    Change, Copies, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table,
+    Transaction,
 };
 
 use crate::catalog::Server;
@@ -68,6 +69,18 @@ impl MySqlSource {
         config.validate()?;
         let patterns = Patterns::new(&config.tables)?;
         Ok(Self { config, patterns, running: None, copies: Copies::default() })
+    }
+
+    /// What was passed, and the transaction that was being read, which nobody will read again. `None`: it has no number.
+    pub(crate) fn behind_current(&self) -> Option<Passed> {
+        let running = self.running.as_ref()?;
+        let mut passed = running.passed.clone();
+        match (&mut passed, &running.in_flight.as_ref()?.number) {
+            (Passed::MySql(set), Number::MySql(source, number)) => set.add(*source, *number),
+            (Passed::MariaDb(set), Number::MariaDb(id)) => set.advance(*id),
+            _ => return None,
+        }
+        Some(passed)
     }
 
     fn running(&mut self) -> Result<&mut Running, SourceError> {

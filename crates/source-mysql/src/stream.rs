@@ -26,8 +26,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use change::{
-    Change, Copies, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table,
-    Transaction,
+    Change, Copies, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table, Transaction,
 };
 
 use crate::catalog::Server;

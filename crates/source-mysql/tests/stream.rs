@@ -305,3 +305,18 @@ fn a_log_that_lacks_something_is_refused() {
         assert!(what.contains("lacks transactions") || what.contains("behind the checkpoint"), "{what}");
     }
 }
+
+/// MariaDB's `FULL_NODUP`: the log has the old row, and of the new one what changed.
+#[test]
+fn a_new_row_is_completed_from_the_old_one() {
+    let server = MySql::builder(Flavour::MariaDbUnstable).set("binlog-row-image", "FULL_NODUP").start().unwrap();
+    let database = server.create_database().unwrap();
+    database.execute("create table t (id int primary key, a text, b text)").unwrap();
+    let (mut source, _) = started(&config(&database, &["t"]), None);
+    database.execute("insert into t values (1, 'a', null); update t set b = 'b'; delete from t").unwrap();
+    let lines = read(&mut source, 3);
+    assert_eq!(
+        changes(&lines),
+        ["1/1 insert t - (1,a,null)", "1/1 update t (1,a,null) (1,a,b)", "1/1 delete t (1,a,b) -"]
+    );
+}

@@ -190,7 +190,7 @@ impl Running {
     }
 
     pub(super) fn identity(&self) -> Identity {
-        if self.server.image.eq_ignore_ascii_case("FULL") { Identity::Full } else { Identity::Default }
+        if self.server.logs_whole_rows() { Identity::Full } else { Identity::Default }
     }
 }
 

@@ -267,7 +267,7 @@ fn tables_that_cannot_be_captured_well() {
         mend(server, &found[0]);
         assert_eq!(about(&config, &table("both_of_them")).severity, Severity::Good);
 
-        let nothing = Config { tables: vec![format!("{name}x.*")], ..config.clone() };
+        let nothing = Config { tables: vec![format!("{name}x.*")], ..config };
         let found = about(&nothing, "tables");
         assert!(found.what.contains("none of the 4 tables"), "{found:#?}");
         assert!(found.help.unwrap().contains(&format!("{name}.")));

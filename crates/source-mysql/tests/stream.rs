@@ -1,6 +1,6 @@
 //! The stream against real servers: rows, positions, and what is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 use std::time::Duration;
 
@@ -265,7 +265,11 @@ fn tables_are_renamed() {
 
 #[test]
 fn a_statement_in_the_place_of_rows_is_refused() {
-    everywhere(|database| {
+    // On servers of its own: a statement stops every stream of its server.
+    for flavour in Flavour::ALL {
+        println!("{flavour:?}");
+        let server = MySql::start(flavour).unwrap();
+        let database = &server.create_database().unwrap();
         database.execute("create table t (id int primary key); create table other (id int primary key)").unwrap();
         let (mut source, _) = started(&config(database, &["t"]), None);
         database
@@ -274,7 +278,7 @@ fn a_statement_in_the_place_of_rows_is_refused() {
         let (what, help) = stopped(&mut source);
         assert!(what.contains("statement (insert)"), "{what}");
         assert!(help.contains("SET GLOBAL binlog_format = 'ROW'"), "{help}");
-    });
+    }
 }
 
 /// Rows of an XA transaction are in the log before anybody knows whether it commits.
@@ -288,8 +292,12 @@ fn a_prepared_transaction_is_never_published() {
         database
             .execute(&format!("xa start '{xid}a'; insert into other values (1); xa end '{xid}a'; xa prepare '{xid}a'"))
             .unwrap();
-        let commit = || database.execute(&format!("xa commit '{xid}a'; insert into t values (1)"));
-        testkit::eventually(PATIENCE, "the commit of the prepared transaction", commit).unwrap();
+        // The server lets others end it once it has noticed that its connection is gone.
+        let end = |how: &str| {
+            testkit::eventually(PATIENCE, how, || database.execute(&format!("xa {how}"))).unwrap();
+        };
+        end(&format!("commit '{xid}a'"));
+        database.execute("insert into t values (1)").unwrap();
         assert_eq!(changes(&read(&mut source, 1)), ["1/1 insert t - (1)"]);
         database
             .execute(&format!("xa start '{xid}b'; insert into t values (2); xa end '{xid}b'; xa prepare '{xid}b'"))
@@ -297,9 +305,7 @@ fn a_prepared_transaction_is_never_published() {
         let (what, help) = stopped(&mut source);
         assert!(what.contains("prepared by XA"), "{what}");
         assert!(help.contains("without XA"), "{help}");
-        // Its connection has to be gone first.
-        let roll_back = || database.execute(&format!("xa rollback '{xid}b'"));
-        testkit::eventually(PATIENCE, "the end of the prepared transaction", roll_back).unwrap();
+        end(&format!("rollback '{xid}b'"));
     });
 }
 
@@ -347,4 +353,19 @@ fn a_log_that_lacks_something_is_refused() {
         let (what, _) = refused(&config, &resume(&Position::new(ahead), &begun));
         assert!(what.contains("lacks transactions") || what.contains("behind the checkpoint"), "{what}");
     }
+}
+
+/// MariaDB's `FULL_NODUP`: the log has the old row, and of the new one what changed.
+#[test]
+fn a_new_row_is_completed_from_the_old_one() {
+    let server = MySql::builder(Flavour::MariaDbUnstable).set("binlog-row-image", "FULL_NODUP").start().unwrap();
+    let database = server.create_database().unwrap();
+    database.execute("create table t (id int primary key, a text, b text)").unwrap();
+    let (mut source, _) = started(&config(&database, &["t"]), None);
+    database.execute("insert into t values (1, 'a', null); update t set b = 'b'; delete from t").unwrap();
+    let lines = read(&mut source, 3);
+    assert_eq!(
+        changes(&lines),
+        ["1/1 insert t - (1,a,null)", "1/1 update t (1,a,null) (1,a,b)", "1/1 delete t (1,a,b) -"]
+    );
 }

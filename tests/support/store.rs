@@ -6,6 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use testkit::{Database, Event, MySqlDatabase, TextRow};
 
+/// Runs statements on one open connection.
+pub(crate) type Session = Box<dyn FnMut(&str) -> Result<()> + Send>;
+
 /// A database of one kind.
 pub(crate) trait Store: Sized {
     /// Makes `items`, and `journal` that counts what is done to it.
@@ -20,7 +23,7 @@ pub(crate) trait Store: Sized {
     fn schema(&self) -> &str;
 
     /// Runs statements over and over on a connection of its own.
-    fn session(&self) -> Result<Box<dyn FnMut(&str) -> Result<()> + Send>>;
+    fn session(&self) -> Result<Session>;
 
     /// One transaction of these changes of `items`, written to the journal; it may be rolled back.
     fn transaction(changes: &[Journaled], commit: bool) -> String;
@@ -95,7 +98,7 @@ impl Store for Database {
         "public"
     }
 
-    fn session(&self) -> Result<Box<dyn FnMut(&str) -> Result<()> + Send>> {
+    fn session(&self) -> Result<Session> {
         let client = Arc::new(self.connect_sync()?);
         Ok(Box::new(move |sql| {
             let (client, sql) = (Arc::clone(&client), sql.to_owned());
@@ -178,7 +181,7 @@ impl Store for MySqlDatabase {
         &self.name
     }
 
-    fn session(&self) -> Result<Box<dyn FnMut(&str) -> Result<()> + Send>> {
+    fn session(&self) -> Result<Session> {
         let mut session = self.session()?;
         Ok(Box::new(move |sql| session.run(sql)))
     }

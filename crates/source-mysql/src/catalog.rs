@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use change::TableName;
+use change::{Identity, TableName};
 
 use crate::connection::{Connection, Row};
 use crate::error::Error;
@@ -56,6 +56,13 @@ pub(crate) fn variables(control: &mut Connection, names: &[&str]) -> Result<BTre
     let rows = control.query(doing, &format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(", ")))?;
     let pair = |row: &Row| Ok((field(row, 0, doing)?.to_ascii_lowercase(), field(row, 1, doing)?.to_owned()));
     rows.iter().map(pair).collect()
+}
+
+impl Server {
+    /// How much of an old row the log has.
+    pub(crate) fn key_identity(&self) -> Identity {
+        if self.logs_whole_rows() { Identity::Full } else { Identity::Default }
+    }
 }
 
 pub(crate) fn server(control: &mut Connection) -> Result<Server, Error> {

@@ -103,6 +103,46 @@ fn rows_of_every_kind_of_change() {
     });
 }
 
+const COLUMNS: &str = "a tinyint, b tinyint unsigned, c smallint, d mediumint unsigned, e int not null, f int unsigned, g bigint, \
+    h bigint unsigned, i float, j double, k decimal(65,30), l decimal(5,0) unsigned, m bit(1), n bit(64), o year, p date, q time, \
+    r time(3), s datetime, t datetime(6), u timestamp null, v timestamp(6) null, w char(3), x varchar(20), y varchar(300), \
+    z char(30) character set latin1, aa varchar(10) character set sjis, ab tinytext, ac text, ad mediumtext, ae longtext, \
+    af binary(3), ag varbinary(20), ah tinyblob, ai blob, aj mediumblob, ak longblob, al enum('x','é'), am set('a','b','c'), \
+    an json, ao geometry, ap point, aq bool, ar text character set utf16, at varchar(5) collate utf8mb4_bin, au int(5) zerofill, \
+    av int generated always as (e + 1) stored, aw int generated always as (e + 1) virtual, `ax y.z``é` int, \
+    primary key (e, w)";
+
+/// What the catalogue declares is what the log shows: else a schema would be registered that no event has.
+#[test]
+fn tables_are_described_before_their_first_row() {
+    for flavour in Flavour::ALL {
+        println!("{flavour:?}");
+        let database = shared::mysql(flavour).create_database().unwrap();
+        let more = match flavour {
+            Flavour::MySql => ", ba vector(3), bb varchar(9) invisible",
+            Flavour::MariaDb => ", ba inet6, bb uuid, bc varchar(9) invisible, bd inet4",
+            Flavour::MariaDbUnstable => ", ba inet6, bb uuid, bc varchar(9) invisible, bd inet4, be vector(3)",
+        };
+        database.execute(&format!("create table t ({COLUMNS}{more}); create table keyless (a int)")).unwrap();
+        let (mut source, started) = started(&config(&database, &["*"]), None);
+        database.execute("insert into t (e, w) values (1, 'a'); insert into keyless values (1)").unwrap();
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            if let change::Step::Table(table) = source.next(PATIENCE).unwrap() {
+                seen.push(std::sync::Arc::clone(table));
+            }
+        }
+        seen.sort_by(|a, b| a.name.cmp(&b.name));
+        for (seen, declared) in seen.iter().zip(&started.tables) {
+            for (seen, declared) in seen.columns.iter().zip(&declared.columns) {
+                assert_eq!(seen, declared);
+            }
+            assert_eq!(seen, declared);
+        }
+        assert_eq!(started.tables.len(), 2);
+    }
+}
+
 /// From each place that a checkpoint could name the rest comes, and nothing but the rest.
 #[test]
 fn restart_at_every_position() {

@@ -10,24 +10,18 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use testkit::process::peak_rss;
 use testkit::{Event, Headwater, eventually, shared};
 
-use crate::support::{PATIENCE, Scene};
+use crate::support::{PATIENCE, Scene, Store, insert_journaled};
 
 /// How much of the connector may be resident at its worst.
 const MOST: u64 = 64 << 20;
 
-#[test]
-fn big_transaction_bounded_memory() -> Result<()> {
+fn big_transaction_bounded_memory<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let rows = asked("HEADWATER_LARGE_ROWS", 1_000_000)?;
-    let scene = Scene::new(
-        "large",
-        "create table big (id bigint primary key, amount numeric(12,2), note text); create table finish (id int primary key)",
-    )?;
+    // The journal is the transaction's last row.
+    scene.tables = vec![format!("{}.*", scene.database.schema())];
     let headwater = scene.start()?;
     let begin = Instant::now();
-    scene.database.execute(&format!(
-        "begin; insert into big select i, i / 7.0, 'row number ' || i from generate_series(1, {rows}) i;
-         insert into finish values (1); commit"
-    ))?;
+    insert_journaled(&scene.database, 1, rows)?;
     let (written, begin) = (begin.elapsed(), Instant::now());
     eventually(patience(rows), "the end of the transaction", || {
         let seen = headwater.metric("headwater_rows_total")?.unwrap_or_default();
@@ -41,9 +35,9 @@ fn big_transaction_bounded_memory() -> Result<()> {
         peak / 1024
     );
     // The last change of the transaction knows how many there were.
-    let last = &scene.events("finish", 1)?[0];
+    let last = &scene.events("journal", 1)?[0];
     assert_eq!(last.field("transaction.total_order").as_u64(), Some(rows + 1));
-    let topic = scene.topic("big");
+    let topic = scene.topic("items");
     assert_eq!(scene.oracle().count(&topic)? as u64, rows, "{}", headwater.output());
     each_once(&topic, rows).with_context(|| headwater.output())?;
     ensure!(peak <= MOST, "{peak} bytes were resident, {MOST} are promised");
@@ -57,20 +51,16 @@ fn patience(rows: u64) -> Duration {
 }
 
 /// Pieces of it are in the topic when the process dies: the next one goes on behind the last of them.
-#[test]
-fn killed_in_the_middle_of_a_large_transaction() -> Result<()> {
+fn killed_in_the_middle_of_a_large_transaction<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let rows = asked("HEADWATER_LARGE_ROWS", 200_000)?;
-    let mut scene = Scene::new("middle", "create table big (id bigint primary key, note text)")?;
     // Many pieces, so that there is a middle on every machine.
     scene.kafka = "batch.max_bytes = \"256KiB\"".to_owned();
     let mut headwater = scene.start()?;
-    scene
-        .database
-        .execute(&format!("insert into big select i, 'row number ' || i from generate_series(1, {rows}) i"))?;
+    insert_journaled(&scene.database, 1, rows)?;
     let published = |headwater: &Headwater, more_than: usize| {
         // The server sends the transaction from its beginning again, once it has read all of it.
         eventually(patience(rows), "more of the transaction", || {
-            let count = scene.oracle().count(&scene.topic("big"))?;
+            let count = scene.oracle().count(&scene.topic("items"))?;
             ensure!(count > more_than, "{count} rows\n{}", headwater.output());
             Ok(count)
         })
@@ -79,7 +69,7 @@ fn killed_in_the_middle_of_a_large_transaction() -> Result<()> {
     for _ in 0..4 {
         count = published(&headwater, count)?;
         headwater.kill9()?;
-        middles += usize::from(scene.oracle().count(&scene.topic("big"))? < usize::try_from(rows)?);
+        middles += usize::from(scene.oracle().count(&scene.topic("items"))? < usize::try_from(rows)?);
         headwater = scene.start()?;
         if count as u64 == rows {
             break;
@@ -87,7 +77,7 @@ fn killed_in_the_middle_of_a_large_transaction() -> Result<()> {
     }
     ensure!(middles > 0, "every kill came after the end");
     published(&headwater, usize::try_from(rows)? - 1)?;
-    each_once(&scene.topic("big"), rows).with_context(|| headwater.output())?;
+    each_once(&scene.topic("items"), rows).with_context(|| headwater.output())?;
     assert_eq!(headwater.terminate(PATIENCE)?, 0);
     Ok(())
 }
@@ -136,6 +126,8 @@ fn many_tables_in_one_pipeline() -> Result<()> {
     assert_eq!(headwater.terminate(PATIENCE)?, 0);
     Ok(())
 }
+
+crate::support::everywhere!(big_transaction_bounded_memory, killed_in_the_middle_of_a_large_transaction);
 
 /// A number that a variable may raise.
 fn asked(variable: &str, default: u64) -> Result<u64> {

@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_input;
+mod binlog;
 mod certificates;
 mod columns;
 mod consuming;

@@ -209,7 +209,7 @@ impl Store for MySqlDatabase {
         // The numbers from 0 on, by their digits.
         let digits = "(select 0 n union all select 1 union all select 2 union all select 3 union all select 4 union all \
                       select 5 union all select 6 union all select 7 union all select 8 union all select 9)";
-        let places = count.ilog10() + 1;
+        let places = count.max(2).saturating_sub(1).ilog10() + 1;
         let sum: Vec<String> = (0..places).map(|place| format!("{} * d{place}.n", 10_u64.pow(place))).collect();
         let from: Vec<String> = (0..places).map(|place| format!("{digits} d{place}")).collect();
         format!(

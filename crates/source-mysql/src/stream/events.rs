@@ -180,7 +180,7 @@ impl Running {
             Statement::Begin => flight.standalone = false,
             Statement::Commit => return self.commit(),
             Statement::XaStart => (flight.standalone, flight.xa) = (false, true),
-            Statement::XaEnd | Statement::Savepoint => {}
+            Statement::XaEnd | Statement::Harmless => {}
             Statement::XaOver => return self.commit(),
             Statement::Rollback if flight.total == 0 => {}
             Statement::Rollback => {

@@ -47,7 +47,8 @@ pub(crate) enum Popped {
 
 impl Queue {
     pub(crate) fn new(limit: usize) -> Self {
-        let inner = Inner { chunks: VecDeque::new(), bytes: 0, spare: Vec::new(), end: None, ended: false, nudged: false };
+        let inner =
+            Inner { chunks: VecDeque::new(), bytes: 0, spare: Vec::new(), end: None, ended: false, nudged: false };
         Self {
             inner: Mutex::new(inner),
             filled: Condvar::new(),
@@ -130,9 +131,9 @@ impl Queue {
 
     pub(crate) fn pop(&self, wait: Duration) -> Popped {
         let inner = self.lock();
-        let waited = self.filled.wait_timeout_while(inner, wait, |inner| {
-            inner.chunks.is_empty() && !inner.ended && !inner.nudged
-        });
+        let waited = self
+            .filled
+            .wait_timeout_while(inner, wait, |inner| inner.chunks.is_empty() && !inner.ended && !inner.nudged);
         let mut inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         if let Some(chunk) = inner.chunks.pop_front() {
             inner.bytes -= chunk.bytes.len();

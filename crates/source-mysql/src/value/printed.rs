@@ -93,7 +93,8 @@ mod tests {
     fn value(meaning: Meaning, printed: &str) -> String {
         let meaning = Meaning::Printed(Box::new(meaning));
         let mut scratch = vec![7];
-        super::super::read(&meaning, printed.as_bytes(), &mut scratch).map_or_else(|error| format!("{error:?}"), |value| format!("{value:?}"))
+        super::super::read(&meaning, printed.as_bytes(), &mut scratch)
+            .map_or_else(|error| format!("{error:?}"), |value| format!("{value:?}"))
     }
 
     fn key(meaning: Meaning, printed: &str) -> String {
@@ -112,7 +113,10 @@ mod tests {
         for bad in ["1", "1.2", "1.234", "1.2x", "", "x.00"] {
             assert_eq!(value(decimal(), bad), "Malformed", "{bad}");
         }
-        assert_eq!(value(Meaning::Integer { width: 8, unsigned: true }, "18446744073709551615"), "Bytes([0, 255, 255, 255, 255, 255, 255, 255, 255])");
+        assert_eq!(
+            value(Meaning::Integer { width: 8, unsigned: true }, "18446744073709551615"),
+            "Bytes([0, 255, 255, 255, 255, 255, 255, 255, 255])"
+        );
         assert_eq!(value(Meaning::Integer { width: 4, unsigned: true }, "0000000042"), "Long(42)");
         assert_eq!(value(Meaning::Float, "0.10000000149011612"), "Float(0.1)");
         assert_eq!(value(Meaning::Double, "-0"), "Double(-0.0)");

@@ -115,10 +115,10 @@ fn rows_that_are_there_come_before_those_that_follow() {
         database
             .execute(
                 "create table t (id int primary key, a varchar(20)); insert into t values (3, 'three'), (1, 'one'), (2, null); \
-                 create table empty (id int primary key); create table other (id int primary key); insert into other values (1)",
+                 create table blank (id int primary key); create table other (id int primary key); insert into other values (1)",
             )
             .unwrap();
-        let (mut source, _) = started(&config(database, &["t", "empty"]), None);
+        let (mut source, _) = started(&config(database, &["t", "blank"]), None);
         let mut lines = read_until(&mut source, PATIENCE, complete(2)).unwrap();
         assert_eq!(reads(&lines), ["t - (1,one)", "t - (2,null)", "t - (3,three)"], "{lines:#?}");
         let chunk: Vec<&str> = lines.iter().map(|line| line.text.split(' ').next().unwrap()).collect();

@@ -4,24 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use testkit::proxy::Fault;
-use testkit::{Kafka, shared};
+use testkit::Kafka;
 
-use crate::support::{Neighbours, PATIENCE, Scene, Writer, insert_journaled, seed};
+use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled, seed};
 
 /// Kafka's API key of EndTxn.
 const END_TXN: i16 = 26;
 
-fn alone(label: &str, kafka: &Kafka, proxied: bool) -> Result<Scene> {
-    let database = shared::postgres().create_database()?;
-    let brokers = if proxied { kafka.proxied_bootstrap() } else { kafka.bootstrap() };
-    let neighbours = Neighbours { brokers, registry: shared::registry().url(), url: database.url() };
-    Scene::journaled_on(label, database, neighbours)
-}
-
-#[test]
-fn a_broker_restart_is_survived() -> Result<()> {
+fn a_broker_restart_is_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
     let kafka = Kafka::start()?;
-    let scene = alone("broker", &kafka, false)?;
+    scene.neighbours.brokers = kafka.bootstrap();
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("a_broker_restart"), Duration::from_millis(5))?;
     kafka.restart()?;
@@ -33,10 +25,9 @@ fn a_broker_restart_is_survived() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_broker_away_longer_than_the_transaction_is_no_rival() -> Result<()> {
+fn a_broker_away_longer_than_the_transaction_is_no_rival<D: Store>(mut scene: Scene<D>) -> Result<()> {
     let kafka = Kafka::start()?;
-    let mut scene = alone("away", &kafka, false)?;
+    scene.neighbours.brokers = kafka.bootstrap();
     scene.kafka = "transaction_timeout = \"5s\"".to_owned();
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 10)?;
@@ -53,10 +44,9 @@ fn a_broker_away_longer_than_the_transaction_is_no_rival() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_late_end_of_a_transaction_publishes_nothing_twice() -> Result<()> {
+fn a_late_end_of_a_transaction_publishes_nothing_twice<D: Store>(mut scene: Scene<D>) -> Result<()> {
     let kafka = Kafka::builder().proxied().start()?;
-    let mut scene = alone("late", &kafka, true)?;
+    scene.neighbours.brokers = kafka.proxied_bootstrap();
     scene.kafka = "transaction_timeout = \"4s\"".to_owned();
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 10)?;
@@ -76,19 +66,14 @@ fn a_late_end_of_a_transaction_publishes_nothing_twice() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn oversized_record_is_named() -> Result<()> {
-    let mut scene = Scene::journaled("huge")?;
+fn oversized_record_is_named<D: Store>(mut scene: Scene<D>) -> Result<()> {
     scene.more = "[kafka.properties]\n\"message.max.bytes\" = \"100000\"".to_owned();
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 3)?;
-    scene.database.execute(
-        "begin; insert into items values (77, 1, repeat('x', 200000));
-         insert into journal values (pg_current_xact_id()::text::bigint, 1); commit",
-    )?;
+    scene.database.execute(&D::insertion(77, 1, "repeat('x', 200000)"))?;
     assert_eq!(headwater.wait_exit(PATIENCE)?, 3, "{}", headwater.output());
     let output = headwater.output();
-    for word in ["public.items", "id=77", "200", "message.max.bytes"] {
+    for word in [scene.tables[0].as_str(), "id=77", "200", "message.max.bytes"] {
         ensure!(output.contains(word), "{word} is missing in:\n{output}");
     }
     // Nothing was dropped: with a larger limit it goes on with exactly that row.
@@ -96,3 +81,10 @@ fn oversized_record_is_named() -> Result<()> {
     let _headwater = scene.start()?;
     scene.judge()
 }
+
+crate::support::everywhere!(
+    a_broker_restart_is_survived,
+    a_broker_away_longer_than_the_transaction_is_no_rival,
+    a_late_end_of_a_transaction_publishes_nothing_twice,
+    oversized_record_is_named
+);

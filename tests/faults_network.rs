@@ -5,21 +5,13 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use testkit::{Headwater, Kafka, Postgres, Proxy, http, shared};
 
-use crate::support::{Neighbours, PATIENCE, Scene, Writer, insert_journaled, seed, wait_status};
+use crate::support::{Neighbours, PATIENCE, Scene, Store, Writer, insert_journaled, seed, wait_status};
 
-/// A scene whose database is reached through a proxy.
-fn behind_proxy(label: &str) -> Result<(Scene, Proxy)> {
-    let mut scene = Scene::journaled(label)?;
+/// The scene's database is reached through this proxy.
+fn behind_proxy<D: Store>(scene: &mut Scene<D>) -> Result<Proxy> {
     let proxy = Proxy::start(scene.database.port())?;
     scene.neighbours.url = scene.database.url_through(proxy.port());
-    Ok((scene, proxy))
-}
-
-/// A scene with a broker of its own behind its proxy.
-fn on_broker(label: &str, kafka: &Kafka) -> Result<Scene> {
-    let mut scene = Scene::journaled(label)?;
-    scene.neighbours.brokers = kafka.proxied_bootstrap();
-    Ok(scene)
+    Ok(proxy)
 }
 
 /// Waits until more batches have been committed than there were.
@@ -29,9 +21,8 @@ fn wait_progress(headwater: &Headwater) -> Result<()> {
     wait_status(headwater, "one more transaction", |status| committed(status) > before).map(drop)
 }
 
-#[test]
-fn a_cut_source_connection_is_survived() -> Result<()> {
-    let (scene, proxy) = behind_proxy("cut_source")?;
+fn a_cut_source_connection_is_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
+    let proxy = behind_proxy(&mut scene)?;
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("a_cut_source_connection"), Duration::from_millis(3))?;
     for _ in 0..5 {
@@ -47,9 +38,8 @@ fn a_cut_source_connection_is_survived() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_stalled_source_connection_is_survived() -> Result<()> {
-    let (scene, proxy) = behind_proxy("stall_source")?;
+fn a_stalled_source_connection_is_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
+    let proxy = behind_proxy(&mut scene)?;
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("a_stalled_source_connection"), Duration::from_millis(3))?;
     wait_progress(&headwater)?;
@@ -61,9 +51,8 @@ fn a_stalled_source_connection_is_survived() -> Result<()> {
     scene.judge()
 }
 
-#[test]
-fn half_open_socket_is_noticed() -> Result<()> {
-    let (mut scene, proxy) = behind_proxy("half_open")?;
+fn half_open_socket_is_noticed<D: Store>(mut scene: Scene<D>) -> Result<()> {
+    let proxy = behind_proxy(&mut scene)?;
     scene.source = "read_timeout = \"5s\"\nconnect_timeout = \"2s\"".to_owned();
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 10)?;
@@ -107,9 +96,7 @@ fn signal(which: &str, pid: &str) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn an_idle_connection_is_not_taken_for_a_dead_one() -> Result<()> {
-    let mut scene = Scene::journaled("quiet")?;
+fn an_idle_connection_is_not_taken_for_a_dead_one<D: Store>(mut scene: Scene<D>) -> Result<()> {
     scene.source = "read_timeout = \"5s\"".to_owned();
     let headwater = scene.start()?;
     std::thread::sleep(Duration::from_secs(11)); // twice the deadline without a change
@@ -119,10 +106,9 @@ fn an_idle_connection_is_not_taken_for_a_dead_one() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn broken_kafka_connections_are_survived() -> Result<()> {
+fn broken_kafka_connections_are_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
     let kafka = Kafka::builder().proxied().start()?;
-    let scene = on_broker("cut_kafka", &kafka)?;
+    scene.neighbours.brokers = kafka.proxied_bootstrap();
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("broken_kafka_connections"), Duration::from_millis(3))?;
     for _ in 0..5 {
@@ -142,9 +128,7 @@ fn broken_kafka_connections_are_survived() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_registry_out_of_reach_is_waited_for() -> Result<()> {
-    let mut scene = Scene::journaled("no_registry")?;
+fn a_registry_out_of_reach_is_waited_for<D: Store>(mut scene: Scene<D>) -> Result<()> {
     let proxy = Proxy::start(shared::registry().port())?;
     scene.neighbours.registry = shared::registry().url_through(proxy.port());
     proxy.refuse()?;
@@ -189,3 +173,12 @@ fn stalled_sink_keeps_connection() -> Result<()> {
     assert_eq!(walsender()?, before, "the connection was lost:\n{}", headwater.output());
     Ok(())
 }
+
+crate::support::everywhere!(
+    a_cut_source_connection_is_survived,
+    a_stalled_source_connection_is_survived,
+    half_open_socket_is_noticed,
+    an_idle_connection_is_not_taken_for_a_dead_one,
+    broken_kafka_connections_are_survived,
+    a_registry_out_of_reach_is_waited_for
+);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use testkit::{Headwater, eventually};
 
-use crate::support::{PATIENCE, Scene, Writer, command, insert_journaled, seed};
+use crate::support::{PATIENCE, Scene, Store, Writer, command, insert_journaled, seed};
 
 /// Whose name the checkpoint carries.
 fn instance(headwater: &Headwater) -> Result<String> {
@@ -26,9 +26,7 @@ fn ends_replaced(older: &Headwater, younger: &Headwater) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn the_older_of_two_ends_under_load() -> Result<()> {
-    let scene = Scene::journaled("two")?;
+fn the_older_of_two_ends_under_load<D: Store>(scene: Scene<D>) -> Result<()> {
     let older = scene.start()?;
     let writer = Writer::start(&scene.database, seed("the_older_of_two"), Duration::from_millis(2))?;
     let younger = scene.start()?;
@@ -39,9 +37,7 @@ fn the_older_of_two_ends_under_load() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn the_older_of_two_ends_without_any_traffic() -> Result<()> {
-    let scene = Scene::journaled("idle_two")?;
+fn the_older_of_two_ends_without_any_traffic<D: Store>(scene: Scene<D>) -> Result<()> {
     let older = scene.start()?;
     let younger = scene.start()?;
     ends_replaced(&older, &younger)?;
@@ -50,9 +46,7 @@ fn the_older_of_two_ends_without_any_traffic() -> Result<()> {
 }
 
 /// Paged out, paused or cut off in the middle of a batch, and awake again when another has taken over.
-#[test]
-fn a_suspended_process_publishes_nothing_when_it_wakes() -> Result<()> {
-    let scene = Scene::journaled("paused")?;
+fn a_suspended_process_publishes_nothing_when_it_wakes<D: Store>(scene: Scene<D>) -> Result<()> {
     let older = scene.start()?;
     let topic = scene.topic("items");
     insert_journaled(&scene.database, 1, 40_000)?;
@@ -76,9 +70,7 @@ fn a_suspended_process_publishes_nothing_when_it_wakes() -> Result<()> {
 }
 
 /// Each replaced by the next before it is done: the last one has it all.
-#[test]
-fn a_row_of_successors_is_exact() -> Result<()> {
-    let scene = Scene::journaled("successors")?;
+fn a_row_of_successors_is_exact<D: Store>(scene: Scene<D>) -> Result<()> {
     let mut older = scene.start()?;
     let writer = Writer::start(&scene.database, seed("a_row_of_successors"), Duration::from_millis(2))?;
     for _ in 0..4 {
@@ -89,3 +81,5 @@ fn a_row_of_successors_is_exact() -> Result<()> {
     writer.finish()?;
     scene.judge()
 }
+
+crate::support::everywhere!(the_older_of_two_ends_under_load, the_older_of_two_ends_without_any_traffic, a_suspended_process_publishes_nothing_when_it_wakes, a_row_of_successors_is_exact);

@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::support::{PATIENCE, Scene, Writer, insert_journaled, seed};
+use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled, seed};
 
-#[test]
-fn kill_anywhere_exactly_once() -> Result<()> {
-    survives_kills(&Scene::journaled("kill")?, 50, seed("kill_anywhere_exactly_once"))
+fn kill_anywhere_exactly_once<D: Store>(scene: Scene<D>) -> Result<()> {
+    survives_kills(&scene, 50, seed("kill_anywhere_exactly_once"))
 }
 
 /// Under load, killed this often at random moments: every change once, in order.
 #[expect(clippy::print_stdout, reason = "a test's output is read when it fails")]
-pub(crate) fn survives_kills(scene: &Scene, kills: usize, seed: u64) -> Result<()> {
+pub(crate) fn survives_kills<D: Store>(scene: &Scene<D>, kills: usize, seed: u64) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
-    // The slot has to exist before the load: what was committed before it is not headwater's to publish.
+    // The first start comes before the load: what was committed before it is not headwater's to publish.
     scene.start()?.kill9()?;
     let writer = Writer::start(&scene.database, seed, Duration::from_millis(2))?;
     for _ in 0..kills {
@@ -32,9 +31,7 @@ pub(crate) fn survives_kills(scene: &Scene, kills: usize, seed: u64) -> Result<(
     Ok(())
 }
 
-#[test]
-fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it() -> Result<()> {
-    let mut scene = Scene::journaled("cut")?;
+fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it<D: Store>(mut scene: Scene<D>) -> Result<()> {
     scene.more = "[kafka.batch]\nmax_bytes = \"64KiB\"".to_owned();
     scene.start()?.kill9()?;
     insert_journaled(&scene.database, 1, 60_000)?;
@@ -55,9 +52,7 @@ fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it() -> Result<()> {
     scene.judge()
 }
 
-#[test]
-fn sigterm_drains_and_the_next_start_goes_on() -> Result<()> {
-    let scene = Scene::journaled("drain")?;
+fn sigterm_drains_and_the_next_start_goes_on<D: Store>(scene: Scene<D>) -> Result<()> {
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("sigterm_drains"), Duration::from_millis(1))?;
     testkit::eventually(PATIENCE, "events before the end", || match scene.oracle().count(&scene.topic("items"))? {
@@ -69,3 +64,5 @@ fn sigterm_drains_and_the_next_start_goes_on() -> Result<()> {
     let _headwater = scene.start()?;
     scene.judge()
 }
+
+crate::support::everywhere!(kill_anywhere_exactly_once, a_restart_in_the_middle_of_a_transaction_goes_on_inside_it, sigterm_drains_and_the_next_start_goes_on);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value as Json;
@@ -133,20 +133,29 @@ fn count(events: &[Event], op: &str) -> usize {
     events.iter().filter(|event| event.op() == op).count()
 }
 
-/// Updates, deletes, inserts and moves of keys, one statement a transaction, until it is dropped.
+/// Updates, deletes, inserts and moves of keys, one statement a transaction, 500 a second where the machine can, until it
+/// is dropped.
 struct Load {
     stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<Result<u64>>>,
+    thread: Option<std::thread::JoinHandle<Result<Loaded>>>,
+}
+
+/// What a load came to.
+struct Loaded {
+    transactions: u32,
+    per_second: f64,
 }
 
 impl Load {
+    const PERIOD: Duration = Duration::from_millis(2);
+
     fn start(database: &Database, seed: u64, ids: u64) -> Result<Self> {
         let client = Arc::new(database.connect_sync()?);
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut random = fastrand::Rng::with_seed(seed);
-            let mut count = 0;
+            let (begin, mut transactions) = (Instant::now(), 0);
             while !asked.load(Ordering::Relaxed) {
                 let (id, other) = (random.u64(0..ids), random.u64(0..ids + ids / 4));
                 let sql = match random.u8(0..10) {
@@ -160,15 +169,15 @@ impl Load {
                 };
                 let client = Arc::clone(&client);
                 testkit::wait(async move { client.batch_execute(&sql).await })?;
-                count += 1;
-                std::thread::sleep(Duration::from_millis(1)); // the load's rate
+                transactions += 1;
+                std::thread::sleep((Self::PERIOD * transactions).saturating_sub(begin.elapsed())); // the load's rate
             }
-            Ok(count)
+            Ok(Loaded { transactions, per_second: f64::from(transactions) / begin.elapsed().as_secs_f64() })
         });
         Ok(Self { stop, thread: Some(thread) })
     }
 
-    fn finish(mut self) -> Result<u64> {
+    fn finish(mut self) -> Result<Loaded> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().context("already finished")?.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
     }
@@ -235,9 +244,9 @@ fn a_copy_under_load_survives_kills() -> Result<()> {
         ensure!(text.contains("\"end\":true"), "{text}\n{}", headwater.output());
         Ok(())
     })?;
-    let transactions = load.finish()?;
+    let Loaded { transactions, per_second } = load.finish()?;
     let judged = judge(&scene, "items")?;
-    println!("{transactions} transactions, {kills} kills, {} rows copied", judged.copied);
+    println!("{transactions} transactions, {per_second:.0} a second; {kills} kills; {} rows copied", judged.copied);
     assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
     Ok(())
 }

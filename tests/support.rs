@@ -1,5 +1,7 @@
 //! A scene: one database, one pipeline, and what must come out at the other end.
 
+mod store;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,10 +11,34 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value as Json;
-use testkit::{Database, Event, Headwater, Oracle, eventually, shared};
+use testkit::{Database, Event, Flavour, Headwater, MySqlDatabase, Oracle, eventually, shared};
+
+pub(crate) use store::{Journaled, Store};
 
 /// The connector under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_headwater");
+
+/// Promises that are the same whatever the database: functions that take a scene of journaled items, as tests of each kind.
+macro_rules! everywhere {
+    ($($promise:ident),+ $(,)?) => {
+        mod postgres {
+            $(#[test] fn $promise() -> anyhow::Result<()> {
+                super::$promise(crate::support::Scene::journaled(stringify!($promise))?)
+            })+
+        }
+        mod mysql {
+            $(#[test] fn $promise() -> anyhow::Result<()> {
+                super::$promise(crate::support::Scene::journaled_of(testkit::Flavour::MySql, stringify!($promise))?)
+            })+
+        }
+        mod mariadb {
+            $(#[test] fn $promise() -> anyhow::Result<()> {
+                super::$promise(crate::support::Scene::journaled_of(testkit::Flavour::MariaDb, stringify!($promise))?)
+            })+
+        }
+    };
+}
+pub(crate) use everywhere;
 
 /// How long anything may take on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,8 +53,8 @@ pub(crate) struct Neighbours {
 }
 
 /// One database with one pipeline.
-pub(crate) struct Scene {
-    pub(crate) database: Database,
+pub(crate) struct Scene<D = Database> {
+    pub(crate) database: D,
     /// Name of the pipeline, and the prefix of its topics.
     pub(crate) name: String,
     pub(crate) neighbours: Neighbours,
@@ -42,27 +68,58 @@ pub(crate) struct Scene {
 impl Scene {
     /// On the shared servers, with these statements run first.
     pub(crate) fn new(label: &str, sql: &str) -> Result<Self> {
-        let servers = shared::all();
-        let database = servers.postgres.create_database()?;
-        let neighbours =
-            Neighbours { brokers: servers.kafka.bootstrap(), registry: servers.registry.url(), url: database.url() };
+        Self::beside(label, sql, shared::postgres().create_database()?)
+    }
+
+    /// Makes a table whose every change is counted in `journal`, which is not captured: the judge of [`Scene::judge`].
+    pub(crate) fn journaled(label: &str) -> Result<Self> {
+        Self::new(label, Database::JOURNALED)?.of_items()
+    }
+}
+
+impl Scene<MySqlDatabase> {
+    /// On the shared MySQL or MariaDB.
+    pub(crate) fn of(flavour: Flavour, label: &str, sql: &str) -> Result<Self> {
+        Self::beside(label, sql, shared::mysql(flavour).create_database()?)
+    }
+
+    pub(crate) fn journaled_of(flavour: Flavour, label: &str) -> Result<Self> {
+        Self::of(flavour, label, MySqlDatabase::JOURNALED)?.of_items()
+    }
+}
+
+impl<D: Store> Scene<D> {
+    /// On the shared broker and registry.
+    fn beside(label: &str, sql: &str, database: D) -> Result<Self> {
+        let (kafka, registry) = std::thread::scope(|scope| {
+            scope.spawn(shared::registry);
+            (shared::kafka(), shared::registry())
+        });
+        let neighbours = Neighbours { brokers: kafka.bootstrap(), registry: registry.url(), url: database.url() };
         Self::with(label, sql, database, neighbours)
     }
 
+    fn of_items(mut self) -> Result<Self> {
+        self.tables = vec![format!("{}.items", self.database.schema())];
+        Ok(self)
+    }
+
     /// On servers of the test's own.
-    pub(crate) fn with(label: &str, sql: &str, database: Database, neighbours: Neighbours) -> Result<Self> {
+    pub(crate) fn with(label: &str, sql: &str, database: D, neighbours: Neighbours) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // A promise's name may be longer than a slot's.
+        let label = label.get(..30).unwrap_or(label);
         let name = format!("{label}_{}_{number}", std::process::id());
         database.execute(sql)?;
         Ok(Self {
+            tables: vec![format!("{}.*", database.schema())],
             database,
             name,
             neighbours,
             source: String::new(),
             kafka: String::new(),
             more: String::new(),
-            tables: vec!["public.*".to_owned()],
         })
     }
 
@@ -91,7 +148,7 @@ impl Scene {
     }
 
     pub(crate) fn topic(&self, table: &str) -> String {
-        format!("{}.public.{table}", self.name)
+        format!("{}.{}.{table}", self.name, self.database.schema())
     }
 
     pub(crate) fn oracle(&self) -> Oracle {
@@ -103,18 +160,9 @@ impl Scene {
         self.oracle().wait_for_count(&self.topic(table), count, PATIENCE)
     }
 
-    /// Makes a table whose every change is counted in `journal`, which is not captured: the judge of [`Scene::judge`].
-    pub(crate) fn journaled(label: &str) -> Result<Self> {
-        let mut scene = Self::new(label, JOURNALED)?;
-        scene.tables = vec!["public.items".to_owned()];
-        Ok(scene)
-    }
-
-    /// The same on servers of the test's own.
-    pub(crate) fn journaled_on(label: &str, database: Database, neighbours: Neighbours) -> Result<Self> {
-        let mut scene = Self::with(label, JOURNALED, database, neighbours)?;
-        scene.tables = vec!["public.items".to_owned()];
-        Ok(scene)
+    /// Journaled, on servers of the test's own.
+    pub(crate) fn journaled_on(label: &str, database: D, neighbours: Neighbours) -> Result<Self> {
+        Self::with(label, D::JOURNALED, database, neighbours)?.of_items()
     }
 
     /// Compares the topic of `items` with the journal and the table: every change once, in order, nothing else.
@@ -126,7 +174,7 @@ impl Scene {
             .wait_for(&self.topic("items"), PATIENCE, |events| count(events) >= expected)
             .context("events are missing")?;
         ensure!(count(&events) == expected, "{} events, but {expected} changes", count(&events));
-        self.judge_transactions(&events)?;
+        self.database.judge_transactions(&events)?;
         judge_order(&events)?;
         let table: BTreeMap<String, String> = self
             .database
@@ -141,31 +189,7 @@ impl Scene {
         ensure!(table == topic, "the table and what its events say differ:\n{table:?}\n{topic:?}");
         Ok(())
     }
-
-    /// Each transaction has as many events as the journal says, numbered without gap or repetition.
-    fn judge_transactions(&self, events: &[Event]) -> Result<()> {
-        let mut orders: HashMap<u64, Vec<u64>> = HashMap::new();
-        for event in events.iter().filter(|event| !event.is_tombstone()) {
-            let xid = event.field("source.txId").as_u64().context("an event without txId")?;
-            let order = event.field("transaction.total_order").as_u64().context("an event without total_order")?;
-            orders.entry(xid).or_default().push(order);
-        }
-        for row in self.database.query("select xid, changes from journal")? {
-            let xid: u64 = row[0].as_deref().unwrap_or_default().parse()?;
-            let changes: u64 = row[1].as_deref().unwrap_or_default().parse()?;
-            let mut seen = orders.remove(&(xid & 0xffff_ffff)).unwrap_or_default();
-            seen.sort_unstable();
-            let wanted: Vec<u64> = (1..=changes).collect();
-            ensure!(seen == wanted, "transaction {xid}: wanted changes 1..={changes}, the topic has {seen:?}");
-        }
-        ensure!(orders.is_empty(), "events of transactions that are not in the journal: {orders:?}");
-        Ok(())
-    }
 }
-
-const JOURNALED: &str = "
-    create table items (id bigint primary key, version bigint not null, note text);
-    create table journal (xid bigint, changes bigint);";
 
 /// Per key, versions go up by one.
 fn judge_order(events: &[Event]) -> Result<()> {
@@ -193,17 +217,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// `seed` decides everything but the timing. `pause` is the time between two transactions.
-    pub(crate) fn start(database: &Database, seed: u64, pause: Duration) -> Result<Self> {
-        let client = Arc::new(database.connect_sync()?);
+    pub(crate) fn start<D: Store>(database: &D, seed: u64, pause: Duration) -> Result<Self> {
+        let mut run = database.session()?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut transactions = 0;
             while !asked.load(Ordering::Relaxed) {
-                let sql = random_transaction(&mut random);
-                let client = Arc::clone(&client);
-                testkit::wait(async move { client.batch_execute(&sql).await })?;
+                run(&random_transaction::<D>(&mut random))?;
                 transactions += 1;
                 std::thread::sleep(pause); // the load's rate, not a wait for anything
             }
@@ -227,34 +249,14 @@ impl Drop for Writer {
 }
 
 /// One transaction of one to twelve statements; some roll back.
-pub(crate) fn random_transaction(random: &mut fastrand::Rng) -> String {
-    let mut sql = String::from("begin; create temporary table counted (n bigint) on commit drop;");
-    for _ in 0..random.usize(1..12) {
-        let id = random.u32(0..60);
-        let note = random.u32(..);
-        let change = match random.u8(0..10) {
-            0..4 => format!(
-                "insert into items values ({id}, 1, 'n{note}') on conflict (id) do update set version = items.version + 1"
-            ),
-            4..8 => format!("update items set version = version + 1, note = 'u{note}' where id = {id}"),
-            _ => format!("delete from items where id = {id}"),
-        };
-        sql.push_str(&format!("with done as ({change} returning 1) insert into counted select count(*) from done;"));
-    }
-    sql.push_str(
-        "insert into journal select pg_current_xact_id()::text::bigint, sum(n) from counted having sum(n) > 0;",
-    );
-    sql.push_str(if random.u8(0..10) == 0 { "rollback" } else { "commit" });
-    sql
+pub(crate) fn random_transaction<D: Store>(random: &mut fastrand::Rng) -> String {
+    let changes: Vec<Journaled> = (0..random.usize(1..12)).map(|_| Journaled::random(random)).collect();
+    D::transaction(&changes, random.u8(0..10) > 0)
 }
 
 /// Writes `count` journaled rows with ids from `first`, in one transaction.
-pub(crate) fn insert_journaled(database: &Database, first: u64, count: u64) -> Result<()> {
-    database.execute(&format!(
-        "begin; insert into items select i, 1, 'row ' || i from generate_series({first}, {}) i;
-         insert into journal values (pg_current_xact_id()::text::bigint, {count}); commit",
-        first + count - 1
-    ))
+pub(crate) fn insert_journaled<D: Store>(database: &D, first: u64, count: u64) -> Result<()> {
+    database.execute(&D::insertion(first, count, "concat('row ', i)"))
 }
 
 /// The seed of a random test: from `HEADWATER_SEED`, or a new one; printed, so that a failure can be repeated.

@@ -4,17 +4,24 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Config, Delivery, Login};
+use crate::config::{Config, Delivery, Login, Source};
+use crate::database::{Database, Scheme};
 use crate::failure::Failure;
 
 /// The version that events, checkpoints and `--version` name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The configuration of the source.
-pub fn source(config: &Config) -> source_postgres::Config {
-    let source = &config.source;
+/// The database, with its source's configuration.
+pub fn database(config: &Config) -> Database {
+    match config.source.scheme {
+        Scheme::Postgres => Database::Postgres(postgres(&config.source)),
+        Scheme::MySql => Database::MySql(mysql(config)),
+    }
+}
+
+fn postgres(source: &Source) -> source_postgres::Config {
     let mut assembled = source_postgres::Config::new(
-        source_url(source),
+        source_url(source, ["sslrootcert", "sslcert", "sslkey"]),
         source.tables.iter().cloned(),
         source.slot.as_str(),
         source.publication.as_str(),
@@ -32,11 +39,21 @@ pub fn source(config: &Config) -> source_postgres::Config {
     assembled
 }
 
-/// The source's URL, with the certificates' files as libpq's parameters.
-fn source_url(source: &crate::config::Source) -> String {
+fn mysql(config: &Config) -> source_mysql::Config {
+    let source = &config.source;
+    let url = source_url(source, ["ssl-ca", "ssl-cert", "ssl-key"]);
+    let mut assembled = source_mysql::Config::new(config.name.as_str(), url, source.tables.iter().cloned());
+    assembled.password = source.password.as_ref().map(copy);
+    assembled.server_id = source.server_id;
+    assembled.deadline = source.read_timeout;
+    assembled.connect_timeout = source.connect_timeout;
+    assembled
+}
+
+/// The source's URL, with the certificates' files as parameters of these names: authorities, certificate, key.
+fn source_url(source: &Source, names: [&str; 3]) -> String {
     let mut url = source.url.expose_secret().to_owned();
-    let files = [("sslrootcert", &source.sslrootcert), ("sslcert", &source.sslcert), ("sslkey", &source.sslkey)];
-    for (name, path) in files {
+    for (name, path) in names.into_iter().zip([&source.sslrootcert, &source.sslcert, &source.sslkey]) {
         if let Some(path) = path {
             url.push(if url.contains('?') { '&' } else { '?' });
             // These two would end the value, or begin an escape.

@@ -185,7 +185,7 @@ pub enum Output {
 
 #[derive(Clone, Args)]
 pub struct Tail {
-    /// The database: postgres://user@host:port/database
+    /// The database: postgres://user@host:port/database, mysql://user@host:port or mariadb://user@host:port
     #[arg(value_name = "URL", env = "HEADWATER_SOURCE_URL", hide_env_values = true)]
     pub url: String,
     /// The tables to show: schema.table, * for any text, ! in front leaves out
@@ -194,7 +194,7 @@ pub struct Tail {
     /// How events look
     #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     pub output: TailOutput,
-    /// The replication slot: `temporary` vanishes with this command, any other name is kept and continued
+    /// PostgreSQL's replication slot: `temporary` vanishes with this command, any other name is kept and continued
     #[arg(long, value_name = "NAME", default_value = "temporary")]
     pub slot: String,
 }
@@ -391,7 +391,8 @@ Show the changes of a database on this terminal; no Kafka, no registry
 Usage: headwater tail [OPTIONS] <URL>
 
 Arguments:
-  <URL>  The database: postgres://user@host:port/database [env: HEADWATER_SOURCE_URL]
+  <URL>  The database: postgres://user@host:port/database, mysql://user@host:port or
+         mariadb://user@host:port [env: HEADWATER_SOURCE_URL]
 
 Options:
       --log-format <FORMAT>  How log lines look [default: human on a terminal, json otherwise]
@@ -401,8 +402,8 @@ Options:
       --log-level <LEVEL>    What is logged: error, warn, info, debug, trace, or target=level pairs
                              [env: HEADWATER_LOG_LEVEL=] [default: info]
       --output <FORMAT>      How events look [default: pretty] [possible values: pretty, json]
-      --slot <NAME>          The replication slot: `temporary` vanishes with this command, any other
-                             name is kept and continued [default: temporary]
+      --slot <NAME>          PostgreSQL's replication slot: `temporary` vanishes with this command,
+                             any other name is kept and continued [default: temporary]
   -h, --help                 Print help
 
 Example:

@@ -6,6 +6,7 @@ pub mod assemble;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod database;
 pub mod exit;
 pub mod failure;
 pub mod logging;

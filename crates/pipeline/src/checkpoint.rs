@@ -240,6 +240,12 @@ impl Checkpoints {
         self.finish(producer)
     }
 
+    /// Writes where a pipeline begins that has no position yet.
+    pub(crate) fn begin(&mut self, producer: &Producer, position: &Position) -> Result<(), Failure> {
+        self.record.position = Some(position.as_str().to_owned());
+        self.claim(producer)
+    }
+
     /// The server that positions belong to from now on.
     pub(crate) fn serves(&mut self, server_identity: &str) {
         self.record.server = Some(server_identity.to_owned());

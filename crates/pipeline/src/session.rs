@@ -102,6 +102,10 @@ impl<'p> Session<'p> {
             pipeline.refuse_used_topics(&started)?;
         }
         checkpoints.serves(&started.info.server_identity);
+        if resume.is_none() {
+            // From here on the pipeline does not depend on what the database remembers of it, which may be nothing.
+            checkpoints.begin(&producer, &started.position)?;
+        }
         pipeline.monitor.change(|progress| {
             progress.connector = started.info.connector;
             progress.server_identity.clone_from(&started.info.server_identity);
@@ -119,8 +123,7 @@ impl<'p> Session<'p> {
             publisher,
             ledger: Ledger::default(),
             opened: None,
-            // A first start writes its position at once, so that the pipeline never again depends on the slot's own.
-            durable: if resume.is_some() { started.position } else { Position::new("") },
+            durable: started.position,
             durable_at: clock::now(),
             last_commit_time: None,
             in_chunk: false,

@@ -42,25 +42,36 @@ pub(crate) struct Server {
     pub(crate) metadata: String,
 }
 
+/// Settings by their names in lower case. One that the server does not have is missing.
+pub(crate) fn variables(control: &mut Connection, names: &[&str]) -> Result<BTreeMap<String, String>, Error> {
+    let doing = "asking for the server's settings";
+    let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+    // One statement for all versions: a variable that a server does not have is a row less.
+    let rows = control.query(doing, &format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(", ")))?;
+    let pair = |row: &Row| Ok((field(row, 0, doing)?.to_ascii_lowercase(), field(row, 1, doing)?.to_owned()));
+    rows.iter().map(pair).collect()
+}
+
 impl Server {
-    /// How much of old rows the log has.
-    pub(crate) fn identity_of_rows(&self) -> Identity {
+    /// How much of an old row the log has.
+    pub(crate) fn key_identity(&self) -> Identity {
         if self.image.eq_ignore_ascii_case("FULL") { Identity::Full } else { Identity::Default }
     }
 }
 
 pub(crate) fn server(control: &mut Connection) -> Result<Server, Error> {
-    let doing = "asking for the server's settings";
-    // One statement for all versions: a variable that a server does not have is a row less.
-    let rows = control.query(
-        doing,
-        "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uuid', 'server_id', 'gtid_mode', 'log_bin', \
-         'binlog_format', 'binlog_row_image', 'binlog_row_metadata')",
+    let mut found = variables(
+        control,
+        &[
+            "server_uuid",
+            "server_id",
+            "gtid_mode",
+            "log_bin",
+            "binlog_format",
+            "binlog_row_image",
+            "binlog_row_metadata",
+        ],
     )?;
-    let mut found = BTreeMap::new();
-    for row in &rows {
-        found.insert(field(row, 0, doing)?.to_ascii_lowercase(), field(row, 1, doing)?.to_owned());
-    }
     let flavour = control.flavour();
     let mut take = |name: &str| found.remove(name).unwrap_or_default();
     let identity = match flavour {
@@ -95,6 +106,17 @@ pub(crate) fn passed(control: &mut Connection, server: &Server) -> Result<Passed
     }
 }
 
+/// MariaDB: what came before the oldest file that is still there.
+pub(crate) fn oldest(control: &mut Connection) -> Result<mariadb::GtidSet, Error> {
+    let doing = "asking for the beginning of the log";
+    let files = control.query(doing, "SHOW BINARY LOGS")?;
+    let first = field(files.first().ok_or_else(|| strange(doing))?, 0, doing)?;
+    // 4: behind the four bytes that every file begins with.
+    let rows = control.query(doing, &format!("SELECT BINLOG_GTID_POS({}, 4)", literal(first)))?;
+    let text = field(rows.first().ok_or_else(|| strange(doing))?, 0, doing)?;
+    text.parse().map_err(|_| strange(doing))
+}
+
 /// `gtid_executed` or `gtid_purged`. The server writes a line for each source.
 pub(crate) fn gtid_variable(control: &mut Connection, name: &'static str) -> Result<mysql::GtidSet, Error> {
     let doing = format!("asking for {name}");
@@ -124,28 +146,89 @@ pub(crate) fn time(control: &mut Connection) -> Result<i64, Error> {
     field(rows.first().ok_or_else(|| strange(doing))?, 0, doing)?.parse().map_err(|_| strange(doing))
 }
 
+/// The server knows the statement by another word.
+const PARSE_ERROR: u16 = 1064;
+/// The account lacks a right: for a command, a table, its columns, or a statement.
+const DENIED: [u16; 4] = [1045, 1142, 1143, 1227];
+
+/// Whether the server refused because the account lacks a right.
+pub(crate) fn is_denied(error: &Error) -> bool {
+    error.code().is_some_and(|code| DENIED.contains(&code))
+}
+
+/// Asks with the first word that the server knows. A refusal of another kind is not hidden by the next word's.
+fn either(control: &mut Connection, doing: &str, words: [&str; 2]) -> Result<Vec<Row>, Error> {
+    match control.query(doing, words[0]) {
+        Err(error) if error.code() == Some(PARSE_ERROR) => control.query(doing, words[1]),
+        other => other,
+    }
+}
+
+/// The state of the log, as far as a row with it is there: without a log there is none.
+fn log_status(control: &mut Connection, doing: &str) -> Result<Option<Row>, Error> {
+    // The first word is new since MySQL 8.2, and the only one since 8.4. MariaDB has the second one.
+    let rows = either(control, doing, ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"])?;
+    Ok(rows.into_iter().next())
+}
+
 /// Where the last file ends.
 pub(crate) fn end_of_files(control: &mut Connection) -> Result<FilePlace, Error> {
     let doing = "asking for the end of the log";
-    // The first word is new since MySQL 8.2, and the only one since 8.4.
-    let rows = match control.query(doing, "SHOW MASTER STATUS") {
-        Err(Error::Server { .. }) => control.query(doing, "SHOW BINARY LOG STATUS")?,
-        other => other?,
-    };
-    let row = rows.first().ok_or_else(|| strange(doing))?;
-    let offset = field(row, 1, doing)?.parse().map_err(|_| strange(doing))?;
-    Ok(FilePlace { file: field(row, 0, doing)?.to_owned(), offset })
+    let row = log_status(control, doing)?.ok_or_else(|| strange(doing))?;
+    let offset = field(&row, 1, doing)?.parse().map_err(|_| strange(doing))?;
+    Ok(FilePlace { file: field(&row, 0, doing)?.to_owned(), offset })
 }
 
-/// Readers of the log that the server knows: their `server_id`, and where they are.
-pub(crate) fn readers(control: &mut Connection) -> Result<Vec<(String, String)>, Error> {
+/// Which databases' rows the server logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// Only these, if there is one.
+    pub(crate) only: Vec<String>,
+    /// Otherwise all but these.
+    pub(crate) without: Vec<String>,
+}
+
+/// `binlog_do_db` and `binlog_ignore_db`. No newer server tells them in another way.
+pub(crate) fn filter(control: &mut Connection) -> Result<Filter, Error> {
+    let Some(row) = log_status(control, "asking what the log leaves out")? else { return Ok(Filter::default()) };
+    let names = |at: usize| {
+        let text = row.get(at).and_then(Option::as_deref).unwrap_or_default();
+        text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    Ok(Filter { only: names(2), without: names(3) })
+}
+
+/// Readers of the log that the server knows: their `server_id`, and where they are. `None`: the account may not see them,
+/// which MariaDB allows to few.
+pub(crate) fn readers(control: &mut Connection) -> Result<Option<Vec<(String, String)>>, Error> {
     let doing = "asking who else reads the log";
-    let rows = match control.query(doing, "SHOW REPLICAS") {
-        Err(Error::Server { .. }) => control.query(doing, "SHOW SLAVE HOSTS")?,
+    let rows = match either(control, doing, ["SHOW REPLICAS", "SHOW SLAVE HOSTS"]) {
+        Err(error) if is_denied(&error) => return Ok(None),
         other => other?,
     };
     let text = |row: &Row, at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default().to_owned();
-    Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    Ok(Some(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect()))
+}
+
+/// Whether the server is a replica of another one. `None`: the account may not see that.
+pub(crate) fn is_replica(control: &mut Connection, flavour: Flavour) -> Result<Option<bool>, Error> {
+    let words = match flavour {
+        Flavour::MySql => ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"],
+        Flavour::MariaDb => ["SHOW ALL REPLICAS STATUS", "SHOW ALL SLAVES STATUS"],
+    };
+    match either(control, "asking whether the server is a replica", words) {
+        Err(error) if is_denied(&error) => Ok(None),
+        other => Ok(Some(!other?.is_empty())),
+    }
+}
+
+/// The account that the server took us for, as `GRANT` wants it.
+pub(crate) fn account(control: &mut Connection) -> Result<String, Error> {
+    let doing = "asking for the account";
+    let rows = control.query(doing, "SELECT CURRENT_USER()")?;
+    let text = field(rows.first().ok_or_else(|| strange(doing))?, 0, doing)?;
+    let (user, host) = text.rsplit_once('@').unwrap_or((text, "%"));
+    Ok(format!("{}@{}", identifier(user), identifier(host)))
 }
 
 /// What stands under a table's name.
@@ -223,6 +306,31 @@ pub(crate) fn collations(control: &mut Connection, table: &TableName) -> Result<
     rows.iter().map(|row| Ok((field(row, 0, &doing)?.to_owned(), field(row, 1, &doing)?.to_owned()))).collect()
 }
 
+/// Tables whose engine does not undo what it did, with its name. Their rows are in the log whatever becomes of the
+/// transaction.
+pub(crate) fn without_transactions(control: &mut Connection) -> Result<BTreeMap<TableName, String>, Error> {
+    let doing = "asking for the tables' engines";
+    let rows = control.query(
+        doing,
+        "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.ENGINE FROM information_schema.TABLES t JOIN information_schema.ENGINES e ON \
+         e.ENGINE = t.ENGINE WHERE COALESCE(e.TRANSACTIONS, 'NO') <> 'YES' AND t.TABLE_SCHEMA NOT IN ('mysql', \
+         'information_schema', 'performance_schema', 'sys')",
+    )?;
+    let pair = |row: &Row| {
+        Ok((TableName::new(field(row, 0, doing)?, field(row, 1, doing)?), field(row, 2, doing)?.to_owned()))
+    };
+    rows.iter().map(pair).collect()
+}
+
+/// Whether the account may read all columns of a table: the server's refusal, if not.
+pub(crate) fn refuses(control: &mut Connection, table: &TableName) -> Result<Option<Error>, Error> {
+    let sql = format!("SELECT * FROM {} LIMIT 0", qualified(table));
+    match control.execute(&format!("looking at {table}"), &sql) {
+        Err(error @ Error::Server { .. }) => Ok(Some(error)),
+        other => other.map(|()| None),
+    }
+}
+
 /// A table as the catalogue declares it now. `None`: it is gone.
 pub(crate) fn describe(control: &mut Connection, table: &TableName) -> Result<Option<Catalogue>, Error> {
     let doing = format!("asking for the columns of {table}");
@@ -265,4 +373,9 @@ pub(crate) fn literal(text: &str) -> String {
 /// A quoted name.
 pub(crate) fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// A table's quoted name.
+pub(crate) fn qualified(table: &TableName) -> String {
+    format!("{}.{}", identifier(&table.schema), identifier(&table.table))
 }

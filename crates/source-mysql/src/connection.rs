@@ -137,12 +137,16 @@ impl Connection {
 
     fn start(mut self, config: &Config, endpoint: &Endpoint, purpose: Purpose, doing: &str) -> Result<Self, Error> {
         let greeting = Greeting::read(self.answer(doing)?).map_err(Error::wire(doing))?;
-        let capabilities = greeting.common().ok_or_else(|| {
+        let mut capabilities = greeting.common().ok_or_else(|| {
             Error::stop(
                 format!("{doing}: the server ({}) is too old", greeting.version),
                 "use MySQL 8.0 or newer, or MariaDB 10.6 or newer",
             )
         })?;
+        if endpoint.database.is_some() {
+            // Said here, because what asks for TLS and what follows it have to say the same.
+            capabilities |= CapabilityFlags::CLIENT_CONNECT_WITH_DB;
+        }
         let tls = match endpoint.tls.mode {
             SslMode::Disabled => false,
             // On a Unix socket TLS is spoken only if somebody insists, as in the mysql client.

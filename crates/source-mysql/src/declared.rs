@@ -29,6 +29,11 @@ pub(crate) fn shape(
     Shape::declared(name, catalogue, storages, flavour, identity).map(Some)
 }
 
+/// The first column of a type that is not known.
+pub(crate) fn unknown(catalogue: &Catalogue, flavour: Flavour) -> Option<&Declared> {
+    catalogue.columns.iter().find(|column| storage(column, flavour).is_none())
+}
+
 /// How the log stores a column of this type. Only what decides about its meaning is exact: widths of labels and lengths
 /// of lengths are not.
 fn storage(declared: &Declared, flavour: Flavour) -> Option<Storage> {

@@ -145,8 +145,10 @@ fn grant(error: &ServerError) -> String {
         1044 => between(message, "to database '", "'").map(|name| format!("SELECT ON `{name}`.*")),
         // SELECT command denied to user 'u'@'h' for table `d`.`t`, or 't' alone
         1142 => message.split_once(" command denied").and_then(|(right, rest)| {
-            let table = rest.split_once("for table ")?.1;
-            Some(format!("{right} ON {}", quoted(table).join(".")))
+            let table = quoted(rest.split_once("for table ")?.1);
+            // MySQL does not tell the database.
+            let database = if table.len() == 1 { "…." } else { "" };
+            Some(format!("{right} ON {database}{}", table.join(".")))
         }),
         // Access denied; you need (at least one of) the SUPER, REPLICATION CLIENT privilege(s) for this operation
         1227 => between(message, "(at least one of) the ", " privilege(s)")
@@ -175,8 +177,8 @@ fn log_gone(message: &str) -> &'static str {
         "any binlog files",
         "not in the master's binlog",
     ]) {
-        "the log that the position needs is gone: start anew (this leaves a gap), and keep the log longer on the server \
-         (binlog_expire_logs_seconds)"
+        "the log that the position needs is gone. Connect to a server that still has it, or `headwater accept gap` goes on with \
+         the oldest that is there; binlog_expire_logs_seconds says how long the log is kept"
     } else if says(&["same server_uuid", "same server_id", "server_uuid/server_id"]) {
         "another replica has our number: set `server_id` in [source] to one that no other has"
     } else if says(&["Binary log is not open", "binary logging is not enabled"]) {
@@ -184,7 +186,7 @@ fn log_gone(message: &str) -> &'static str {
     } else if says(&["max_allowed_packet", "slave_max_allowed_packet"]) {
         "raise max_allowed_packet on the server (SET GLOBAL max_allowed_packet = 1073741824)"
     } else {
-        "see the server's own log for more; if its binary log is damaged, start anew (this leaves a gap)"
+        "see the server's own log for more; if its binary log is damaged, connect to a replica"
     }
 }
 
@@ -238,7 +240,11 @@ mod tests {
                 "SELECT command denied to user 'hw'@'localhost' for table `shop`.`orders`",
                 "GRANT SELECT ON `shop`.`orders` TO",
             ),
-            (1142, "SELECT command denied to user 'hw'@'localhost' for table 'orders'", "GRANT SELECT ON `orders` TO"),
+            (
+                1142,
+                "SELECT command denied to user 'hw'@'localhost' for table 'orders'",
+                "GRANT SELECT ON ….`orders` TO",
+            ),
             (
                 1227,
                 "Access denied; you need (at least one of) the SUPER, REPLICATION CLIENT privilege(s) for this operation",

@@ -4,8 +4,10 @@
 //! images), [`gtid`] (sets of transactions) and [`packet`] (the protocol's frames). [`connection`] speaks with the server,
 //! and [`stream`] is the road from it to the changes.
 
+pub mod accept;
 mod auth;
 mod catalog;
+mod check;
 mod config;
 pub mod connection;
 mod declared;
@@ -34,6 +36,7 @@ pub mod value;
 mod watch;
 pub mod wire;
 
+pub use check::check;
 pub use config::{Config, Patterns, Snapshot};
 pub use connection::{Connection, Purpose, Row};
 pub use error::{Error, ServerError};

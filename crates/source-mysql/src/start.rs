@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use change::Resume;
+use change::{Position, Resume};
 
 use crate::catalog::{self, Member, Server};
 use crate::config::{Config, Patterns, Snapshot};
@@ -28,10 +28,7 @@ pub(crate) struct Begun {
 
 /// Connects, checks that the log goes on without a gap where the checkpoint ends, and asks for it from there.
 pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume>) -> Result<Begun, Error> {
-    let place = resume
-        .map(|resume| resume.position.as_str().parse::<Place>())
-        .transpose()
-        .map_err(|error| Error::stop(error.to_string(), "this checkpoint was written by another kind of source"))?;
+    let place = resume.map(|resume| parse(&resume.position)).transpose()?;
     let mut control = Connection::open(config, Purpose::Control)?;
     let server = catalog::server(&mut control)?;
     check_server(&server)?;
@@ -53,6 +50,11 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
     register(&mut replication, number)?;
     let (transport, early) = replication.start_dump(&dump(number, &place.passed))?;
     Ok(Begun { control, transport, early, server, place, captured, floor })
+}
+
+pub(crate) fn parse(position: &Position) -> Result<Place, Error> {
+    let help = "this checkpoint was written by another kind of source";
+    position.as_str().parse::<Place>().map_err(|error| Error::stop(error.to_string(), help))
 }
 
 fn check_server(server: &Server) -> Result<(), Error> {
@@ -188,15 +190,22 @@ fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Member>
 
 /// Two readers with one number: the server ends the older one's stream, over and over.
 fn check_rivals(control: &mut Connection, number: u32) -> Result<(), Error> {
-    let number = number.to_string();
-    let readers = catalog::readers(control)?;
-    match readers.iter().find(|(reader, host)| *reader == number && host != HOST) {
-        Some((_, host)) => Err(Error::stop(
-            format!("another reader of this server's log has the server_id {number} (on host {host:?})"),
-            "give one of the two another number: source.server_id",
-        )),
+    // Where they are not shown, two of one number are noticed when the server ends the stream of the older one.
+    let readers = catalog::readers(control)?.unwrap_or_default();
+    match rival(&readers, number) {
+        Some(error) => Err(error),
         None => Ok(()),
     }
+}
+
+/// A reader that has our number and is none of ours.
+pub(crate) fn rival(readers: &[(String, String)], number: u32) -> Option<Error> {
+    let number = number.to_string();
+    let (_, host) = readers.iter().find(|(reader, host)| *reader == number && host != HOST)?;
+    Some(Error::stop(
+        format!("another reader of this server's log has the server_id {number} (on host {host:?})"),
+        "give one of the two another number: source.server_id",
+    ))
 }
 
 /// What `SHOW REPLICAS` shows of us.
@@ -231,15 +240,35 @@ fn prepare(replication: &mut Connection, config: &Config, server: &Server, place
     Ok(())
 }
 
-/// COM_REGISTER_SLAVE: shows us to `SHOW REPLICAS`.
+const COM_REGISTER_SLAVE: u8 = 0x15;
+
+/// Shows us to `SHOW REPLICAS`.
 fn register(replication: &mut Connection, number: u32) -> Result<(), Error> {
-    let mut command = vec![0x15];
+    let mut command = vec![COM_REGISTER_SLAVE];
     command.extend(number.to_le_bytes());
     command.push(u8::try_from(HOST.len()).unwrap_or(0));
     command.extend(HOST.as_bytes());
     // No user, no password, no port, no rank, and whoever the source is.
     command.extend([0; 2 + 2 + 4 + 4]);
-    replication.command("registering as a reader of the log", &command)
+    let registered = replication.command("registering as a reader of the log", &command);
+    match registered {
+        // The server's words are those for a wrong password.
+        Err(error) if catalog::is_denied(&error) => {
+            let account = catalog::account(replication)?;
+            let help = format!("run: GRANT REPLICATION SLAVE ON *.* TO {account}");
+            Err(Error::stop(format!("{account} may not read the log"), help))
+        }
+        other => other,
+    }
+}
+
+/// Whether the account may read the log. The server looks at the right before it looks at the rest of the command, which is
+/// missing here: so it registers nobody.
+pub(crate) fn may_read(control: &mut Connection) -> Result<bool, Error> {
+    match control.command("asking for the right to read the log", &[COM_REGISTER_SLAVE]) {
+        Err(error @ Error::Server { .. }) => Ok(!catalog::is_denied(&error)),
+        other => other.map(|()| true),
+    }
 }
 
 /// COM_BINLOG_DUMP_GTID with what we have, or COM_BINLOG_DUMP from a place; to MariaDB the set was told before.

@@ -73,6 +73,18 @@ impl MySqlSource {
         Ok(Self { config, patterns, running: None, copies: Copies::default() })
     }
 
+    /// What was passed, and the transaction that was being read, which nobody will read again. `None`: it has no number.
+    pub(crate) fn behind_current(&self) -> Option<Passed> {
+        let running = self.running.as_ref()?;
+        let mut passed = running.passed.clone();
+        match (&mut passed, &running.in_flight.as_ref()?.number) {
+            (Passed::MySql(set), Number::MySql(source, number)) => set.add(*source, *number),
+            (Passed::MariaDb(set), Number::MariaDb(id)) => set.advance(*id),
+            _ => return None,
+        }
+        Some(passed)
+    }
+
     fn running(&mut self) -> Result<&mut Running, SourceError> {
         self.running.as_mut().ok_or_else(|| SourceError::Retry { what: "the source is not started".to_owned() })
     }

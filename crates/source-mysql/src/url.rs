@@ -161,7 +161,7 @@ fn nearest(key: &str) -> String {
 }
 
 /// How many letters have to be put in, taken out or changed.
-fn edits(a: &[u8], b: &[u8]) -> usize {
+pub(crate) fn edits(a: &[u8], b: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, left) in a.iter().enumerate() {
         let mut corner = i;

@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
 use change::SourceError;
 use secrecy::SecretString;
 use source_mysql::packet::{self, Split};
@@ -120,7 +125,8 @@ fn refusals(server: &MySql) {
     assert!(what.contains("error 1049") && help.contains("database"), "{what}; {help}");
     let (what, help) =
         stop(open(server, "plain", "pw", "").unwrap().query("looking", "SELECT * FROM mysql.user").unwrap_err());
-    assert!(help.contains("GRANT SELECT ON `mysql`.`user` TO"), "{what}; {help}");
+    let table = if server.flavour().is_mariadb() { "`mysql`.`user`" } else { "….`user`" };
+    assert!(help.contains(&format!("GRANT SELECT ON {table} TO")), "{what}; {help}");
     let privilege = if server.flavour().is_mariadb() { "SHOW BINARY LOGS" } else { "SHOW BINARY LOG STATUS" };
     let (what, help) = stop(open(server, "plain", "pw", "").unwrap().query("looking", privilege).unwrap_err());
     assert!(help.contains("run: GRANT ") && help.contains(" ON *.* TO"), "{what}; {help}");
@@ -195,7 +201,6 @@ fn ends(server: &MySql) {
 
 /// The next packet of a stream.
 fn next_packet(transport: &mut source_mysql::Transport, buffer: &mut Vec<u8>, sequence: &mut u8) -> Vec<u8> {
-    use std::io::Read;
     loop {
         if let Split::Packet(packet) = packet::split(buffer, *sequence).unwrap() {
             let body = buffer[packet.body(&mut buffer.clone())].to_vec();
@@ -310,7 +315,7 @@ fn mariadb_passwords() {
 fn tls(server: &MySql, user: &str, password: &str) {
     let certificates = server.certificates().unwrap();
     let ca = certificates.ca.display();
-    let other = testkit::tls::Certificates::generate().unwrap();
+    let other = testkit::Certificates::generate().unwrap();
     for mode in ["VERIFY_CA", "VERIFY_IDENTITY"] {
         assert!(open(server, user, password, &format!("ssl-mode={mode}&ssl-ca={ca}")).unwrap().is_encrypted());
         let parameters = format!("ssl-mode={mode}&ssl-ca={}", other.ca.display());
@@ -327,6 +332,151 @@ fn tls(server: &MySql, user: &str, password: &str) {
     let foreign = format!("ssl-ca={ca}&ssl-cert={}&ssl-key={}", certificate.display(), key.display());
     let (what, _) = stop(open(server, "certain", "", &foreign).unwrap_err());
     assert!(what.contains("client certificate") || what.contains("error 1045"), "{what}");
+}
+
+/// A way to the server by another address, which keeps what the client sends. It serves one connection after the other, and
+/// ends with the test.
+fn relay(server: &MySql) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let (kept, port) = (Arc::clone(&sent), server.port());
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Both)));
+            let (mut client, mut server, mut bytes) = (client, server, [0; 4096]);
+            while let Ok(count @ 1..) = client.read(&mut bytes) {
+                kept.lock().unwrap().extend_from_slice(&bytes[..count]);
+                if server.write_all(&bytes[..count]).is_err() {
+                    break;
+                }
+            }
+            server.shutdown(Shutdown::Both).ok();
+        }
+    });
+    (address, sent)
+}
+
+fn through(relay: SocketAddr, user: &str, password: &str, parameters: &str) -> Result<Connection, Error> {
+    let mut config = config(&format!("mysql://{user}@{relay}/?{parameters}"));
+    config.password = Some(SecretString::from(password.to_owned()));
+    Connection::open(&config, Purpose::Control)
+}
+
+#[test]
+fn the_name_in_the_certificate_counts() {
+    for flavour in [Flavour::MySql, Flavour::MariaDbUnstable] {
+        let server = MySql::builder(flavour).ssl().start().unwrap();
+        let ca = server.certificates().unwrap().ca.display().to_string();
+        let (relay, _) = relay(&server);
+        // with a database: both first packets have to say so
+        let url = format!("mysql://root@{relay}/mysql?ssl-mode=VERIFY_CA&ssl-ca={ca}");
+        let mut connection = Connection::open(&config(&url), Purpose::Control).unwrap();
+        assert!(connection.is_encrypted());
+        assert_eq!(value(&mut connection, "SELECT database()"), "mysql");
+        connection.close();
+        let (what, help) =
+            stop(through(relay, "root", "", &format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}")).unwrap_err());
+        assert!(what.contains("not valid for name") && help.contains("certificate"), "{what}; {help}");
+        // nobody has signed it that this machine trusts
+        let (what, _) = stop(open(&server, "root", "", "ssl-mode=VERIFY_CA&ssl-ca=system").unwrap_err());
+        assert!(what.contains("TLS"), "{what}");
+    }
+}
+
+#[test]
+fn a_password_is_never_sent_in_clear_text() {
+    let server = MySql::builder(Flavour::MySql).ssl().start().unwrap();
+    let password = "not for everybody";
+    let (relay, sent) = relay(&server);
+    for (user, plugin) in [("caching", "caching_sha2_password"), ("sha256", "sha256_password")] {
+        server.create_user(user, plugin, password).unwrap();
+        for mode in ["DISABLED", "PREFERRED"] {
+            let mut connection = through(relay, user, password, &format!("ssl-mode={mode}")).unwrap();
+            assert_eq!(value(&mut connection, "SELECT current_user()"), format!("{user}@%"));
+            connection.close();
+        }
+    }
+    let sent = sent.lock().unwrap();
+    let shows = |text: &[u8]| sent.windows(text.len()).any(|part| part == text);
+    assert!(shows(b"SELECT current_user()") && !shows(password.as_bytes()) && !shows(b"everybody"));
+}
+
+/// Whoever answers in the server's place: says `answers`, one after each packet of the client's, and tells what it heard.
+fn impostor(answers: Vec<Vec<u8>>) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut heard = Vec::new();
+        for answer in answers {
+            client.write_all(&answer).unwrap();
+            let mut bytes = [0; 4096];
+            match client.read(&mut bytes) {
+                Ok(count @ 1..) => heard.extend_from_slice(&bytes[..count]),
+                _ => break,
+            }
+        }
+        heard
+    });
+    (address, thread)
+}
+
+fn framed(sequence: u8, body: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    packet::frame(body, sequence, &mut packet);
+    packet
+}
+
+/// Of a server that offers TLS or does not.
+fn greeting(tls: bool) -> Vec<u8> {
+    let mut body = b"\x0a9.7.4\0\x2a\0\0\0abcdefgh\0".to_vec();
+    let capabilities: u32 = 0x0108_a201 | if tls { 0x800 } else { 0 };
+    let [a, b, c, d] = capabilities.to_le_bytes();
+    body.extend([a, b, 45, 2, 0, c, d, 21]);
+    body.extend([0; 10]);
+    body.extend(b"ijklmnopqrst\0caching_sha2_password\0");
+    body
+}
+
+#[test]
+fn impostors() {
+    let password = "not for everybody";
+    let attempt = |answers: Vec<Vec<u8>>, parameters: &str| {
+        let (address, thread) = impostor(answers);
+        let error = through(address, "me", password, parameters).unwrap_err();
+        let heard = thread.join().unwrap();
+        assert!(!heard.windows(password.len()).any(|part| part == password.as_bytes()), "{error}");
+        (error.to_string(), heard)
+    };
+    // TLS is asked for: nothing is said to one who does not offer it
+    let (error, heard) = attempt(vec![framed(0, &greeting(false))], "ssl-mode=REQUIRED");
+    assert!(error.contains("does not speak TLS") && heard.is_empty(), "{error}");
+    // words in clear text behind the greeting are no part of the session
+    let early = [framed(0, &greeting(true)), framed(2, b"\0\0\0\x02\0\0\0")].concat();
+    let (error, _) = attempt(vec![early], "ssl-mode=REQUIRED");
+    assert!(error.contains("out of turn"), "{error}");
+    // packets are counted
+    let (error, heard) = attempt(vec![framed(1, &greeting(false))], "ssl-mode=DISABLED");
+    assert!(error.contains("sequence number") && heard.is_empty(), "{error}");
+    let (error, _) = attempt(vec![framed(0, &greeting(false)), framed(3, b"\0\0\0\x02\0\0\0")], "ssl-mode=DISABLED");
+    assert!(error.contains("sequence number"), "{error}");
+    // the password itself is asked for
+    let switch = framed(2, b"\xfemysql_clear_password\0");
+    let (error, _) = attempt(vec![framed(0, &greeting(false)), switch], "ssl-mode=DISABLED");
+    assert!(error.contains("clear text"), "{error}");
+    // the password for a key that is none
+    let full = framed(2, b"\x01\x04");
+    let (error, heard) =
+        attempt(vec![framed(0, &greeting(false)), full, framed(4, b"\x01no key")], "ssl-mode=DISABLED");
+    assert!(error.contains("public key cannot be read") && heard.ends_with(&[1, 0, 0, 3, 2]), "{error} {heard:?}");
+    // a file of this machine is asked for, in the place of the first answer
+    let file = framed(1, b"\xfb/etc/passwd");
+    let welcome = framed(2, b"\0\0\0\x02\0\0\0");
+    let (error, _) = attempt(vec![framed(0, &greeting(false)), welcome, file], "ssl-mode=DISABLED");
+    assert!(error.contains("\"/etc/passwd\"") && error.contains("does not get it"), "{error}");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use change::{Resume, Source};
-use common::{Line, Server, read_until, resume, started};
+use common::{Line, Server, read_silence, read_until, resume, started};
 use source_postgres::Snapshot;
 
 fn has_progress(lines: &[Line], words: &str) -> bool {
@@ -59,6 +59,49 @@ fn another_primary_key_begins_the_copy_anew() {
         assert_eq!(found, all, "{change}: {lines:#?}");
         assert!(!has_progress(&lines, "\"again\"") && has_progress(&lines, "\"rows\":9,"), "{lines:#?}");
     }
+}
+
+/// A chunk's snapshot is older than what the stream returns while it is read. The gate is a sequence: its value is the same
+/// for every snapshot, so a condition can hold the chunk's query until the test has opened it.
+#[test]
+fn what_the_stream_has_shown_since_the_chunk_was_ordered_is_not_read_over_it() {
+    let server = Server::logical();
+    server.sql(
+        "create table t (id int primary key, v text, pad text); alter table t alter pad set storage external; \
+         insert into t select i, 'old', repeat('x', 5000) from generate_series(1, 9) i; \
+         create sequence gate; create function opened() returns bool language plpgsql as \
+         $$ begin while not (select is_called from public.gate) loop perform pg_sleep(0.01); end loop; return true; end $$",
+    );
+    let mut config = server.config(&["public.t"]);
+    config.snapshot = Snapshot::Initial;
+    config.snapshot_where = BTreeMap::from([("public.t".to_owned(), "public.opened()".to_owned())]);
+    let (mut source, _) = started(&config, None);
+    let begin = Instant::now();
+    let mut all = Vec::new();
+    while server.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep'") == "0" {
+        assert!(begin.elapsed() < Duration::from_secs(60), "no chunk is being read: {all:#?}");
+        all.extend(read_silence(&mut source));
+    }
+    server.sql("update t set v = 'new', pad = 'short' where id = 1");
+    server.sql("delete from t where id = 2");
+    server.sql("update t set id = 33 where id = 3");
+    server.sql("insert into t values (40, 'inserted', 'short')");
+    // The log does not carry the long value: the row has to be read once more.
+    server.sql("update t set v = 'partly' where id = 5");
+    server.sql("begin; update t set v = 'never' where id = 6; rollback");
+    all.extend(read_until(&mut source, common::commits(5)));
+    assert_eq!(reads(&all), [""; 0], "the gate is closed");
+    server.sql("select nextval('gate')");
+    let over = |line: &Line| has_progress(std::slice::from_ref(line), "\"end\":true") && !line.text.contains("again");
+    all.extend(read_until(&mut source, |lines| lines.iter().any(over)));
+    let found: BTreeMap<String, usize> = reads(&all).into_iter().fold(BTreeMap::new(), |mut found, row| {
+        *found.entry(row.replace(&"x".repeat(5000), "…")).or_default() += 1;
+        found
+    });
+    let expected =
+        ["t - (4,old,…)", "t - (5,partly,…)", "t - (6,old,…)", "t - (7,old,…)", "t - (8,old,…)", "t - (9,old,…)"];
+    assert_eq!(found, expected.map(|row| (row.to_owned(), 1)).into(), "{all:#?}");
+    source.close().unwrap();
 }
 
 /// A table of several chunks, and what happens to it when the first of them was published.
@@ -145,7 +188,7 @@ fn tables_change_while_they_are_copied() {
             read_until(&mut source, |lines| has_progress(&lines[lines.len().saturating_sub(1)..], "\"end\":false"));
         for change in *changes {
             server.sql(&change.replace('T', table));
-            all.extend(common::read_silence(&mut source));
+            all.extend(read_silence(&mut source));
         }
         let complete = |lines: &[Line]| {
             let words = format!("progress public.{last} ");
@@ -156,7 +199,7 @@ fn tables_change_while_they_are_copied() {
             let arrived = |lines: &[Line]| complete(&lines[lines.len().saturating_sub(1)..]);
             all.extend(common::read_within(&mut source, Duration::from_secs(60), arrived));
         }
-        all.extend(common::read_silence(&mut source));
+        all.extend(read_silence(&mut source));
         judge(&server, scenario, &last, *columns, &all);
         source.close().unwrap();
     }

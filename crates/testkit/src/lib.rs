@@ -31,7 +31,7 @@ pub use database::{Database, TextRow};
 pub use eventually::eventually;
 pub use headwater::Headwater;
 pub use kafka::Kafka;
-pub use mysql::{Flavour, MySql, MySqlDatabase};
+pub use mysql::{Flavour, MySql, MySqlDatabase, MySqlSession};
 pub use oracle::{Event, Oracle};
 pub use port::Port;
 pub use postgres::{Postgres, StopMode};

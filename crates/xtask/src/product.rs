@@ -23,6 +23,8 @@ pub(crate) struct Pipeline {
     /// Also the default of slot and publication.
     pub(crate) name: String,
     pub(crate) database: String,
+    /// The tables' schema, the middle part of their topics' names.
+    pub(crate) schema: String,
     pub(crate) tables: String,
     pub(crate) snapshot: &'static str,
     /// A publication with another name than the pipeline's.
@@ -46,8 +48,8 @@ impl Pipeline {
         )
     }
 
-    /// The topic of a table in the schema `public`.
+    /// The topic of a table.
     pub(crate) fn topic(&self, table: &str) -> String {
-        format!("{}.public.{table}", self.name)
+        format!("{}.{}.{table}", self.name, self.schema)
     }
 }

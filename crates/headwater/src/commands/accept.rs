@@ -1,19 +1,19 @@
 //! `headwater accept gap|identity`: the way out when headwater refuses to go on. It says what will be given up, and does
 //! it only with `--yes`.
 
-use pipeline::checkpoint;
-use source_postgres::SlotStatus;
+use pipeline::checkpoint::{self, Checkpoint};
 
 use crate::assemble;
 use crate::commands::checkpoint::read;
 use crate::config::Config;
+use crate::database::Elsewhere;
 use crate::failure::Failure;
 use crate::output;
 
 /// What a person accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// Changes between the checkpoint and the slot's own position will never be published.
+    /// Changes between the checkpoint and the place where the log can be read again will never be published.
     Gap,
     /// The database behind the address is another server than the checkpoint's.
     Identity,
@@ -21,24 +21,17 @@ pub enum Accepted {
 
 /// Explains, and with `yes` writes the new checkpoint. A running process of the pipeline is fenced by it.
 pub fn run(config: &Config, accepted: Accepted, yes: bool) -> Result<(), Failure> {
-    let record = read(config)?.map(|found| found.record);
-    let status = source_postgres::slot_status(&assemble::source(config))?;
+    let found = read(config)?;
+    let database = assemble::database(config);
     let slot = &config.source.slot;
-    let Some(position) = status.confirmed_flush_lsn.map(|lsn| lsn.to_string()) else {
-        return Err(Failure::stop(
-            format!("slot {slot} does not exist: there is no position to go on from"),
-            format!("create it first: select pg_create_logical_replication_slot('{slot}', 'pgoutput');"),
-        ));
+    let place = match accepted {
+        Accepted::Gap => database.behind_gap(found.as_ref().and_then(Checkpoint::resume).as_ref(), slot)?,
+        Accepted::Identity => database.now(slot)?,
     };
+    let record = found.map(|found| found.record);
     let old = record.as_ref().and_then(|record| record.position.as_deref()).unwrap_or("none");
     let old_server = record.as_ref().and_then(|record| record.server.as_deref()).unwrap_or("none");
-    if accepted == Accepted::Gap && old_server != "none" && old_server != status.server_identity {
-        return Err(Failure::stop(
-            format!("the server is another one ({}, not {old_server})", status.server_identity),
-            "if that is meant, `headwater accept identity` accepts the server and the gap",
-        ));
-    }
-    output::print(&explain(config, accepted, old, old_server, &status, &position));
+    output::print(&explain(config, accepted, old, old_server, &place));
     if !yes {
         output::print("nothing was written: this was a dry run; add --yes to do it");
         return Ok(());
@@ -48,8 +41,8 @@ pub fn run(config: &Config, accepted: Accepted, yes: bool) -> Result<(), Failure
         &kafka,
         &assemble::pipeline(config),
         &assemble::instance(),
-        &status.server_identity,
-        &position,
+        &place.server_identity,
+        place.position.as_str(),
     )?;
     output::print("written; `headwater run` goes on from there");
     Ok(())
@@ -60,8 +53,7 @@ fn explain(
     accepted: Accepted,
     old: &str,
     old_server: &str,
-    status: &SlotStatus,
-    position: &str,
+    place: &Elsewhere,
 ) -> String {
     let lost = match accepted {
         Accepted::Gap => "changes between the two positions will never be published",
@@ -73,9 +65,9 @@ fn explain(
     let rows = [
         ("pipeline", config.name.clone()),
         ("checkpoint", old.to_owned()),
-        ("new position", format!("{position} (what slot {} holds)", config.source.slot)),
+        ("new position", format!("{} ({})", place.position, place.what)),
         ("checkpoint's server", old_server.to_owned()),
-        ("server now", status.server_identity.clone()),
+        ("server now", place.server_identity.clone()),
         ("what it means", lost.to_owned()),
     ];
     output::columns(&rows.map(|(name, value)| vec![name.to_owned(), value]))

@@ -28,7 +28,7 @@ pub fn run(config: &Config, format: Output) -> Result<Exit, Failure> {
 
 /// The findings, and the topics' names as far as the findings name tables.
 fn look_at_source(config: &Config) -> (Vec<Finding>, Vec<String>) {
-    let findings = match source_postgres::check(&assemble::source(config)) {
+    let findings = match assemble::database(config).check() {
         Ok(findings) => findings,
         Err(error) => {
             let help = match &error {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use change::Source;
 use pipeline::{Ended, Metrics, Monitor, Pipeline, Shutdown};
-use source_postgres::{PostgresSource, SlotGuard};
 
 use crate::admin::{Admin, Bound};
 use crate::assemble;
@@ -36,7 +34,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         metrics: metrics.clone(),
         instance: assemble::instance(),
     };
-    let mut source = PostgresSource::new(assemble::source(config)).map_err(Failure::from)?;
+    let mut source = assemble::database(config).source()?;
     let copies = source.copies();
     watch_signals(&runtime, &shutdown)?;
     let bound = runtime
@@ -45,7 +43,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let address = bound.address();
     // From before the first session until after the last: the log grows just when nothing streams.
     let kept = Shown::default();
-    let _guard = SlotGuard::begin(assemble::source(config), kept.clone()).map_err(Failure::from)?;
+    let _guard = assemble::database(config).guard(kept.clone())?;
     let alive = Arc::new(AtomicBool::new(true));
     let admin = Admin {
         status: status::source(config, &monitor, &copies, &kept, &alive),
@@ -60,7 +58,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         .name("engine".to_owned())
         .spawn(move || {
             let _alive = Alive(alive);
-            pipeline.run(&mut source)
+            pipeline.run(source.as_mut())
         })
         .map_err(|error| Failure::unexpected(format!("cannot start the engine: {error}")))?;
     match engine.join() {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use change::{Source, SourceInfo, Step};
 use event_avro::render::{render_json, render_line};
-use source_postgres::PostgresSource;
 
 use crate::cli::{Tail, TailOutput};
+use crate::database::{Database, Scheme};
 use crate::failure::Failure;
 use crate::output;
 
@@ -20,30 +20,43 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Prints changes until Ctrl-C.
 pub fn run(arguments: &Tail) -> Result<(), Failure> {
+    let mut source = database(arguments)?.source()?;
+    let stop = watch_signals()?;
+    let started = source.start(None)?;
+    let names: Vec<String> = started.tables.iter().map(|table| table.name.to_string()).collect();
+    let names = if names.is_empty() { arguments.tables.join(", ") } else { names.join(", ") };
+    output::print_error(&format!("tailing {names} from {}; Ctrl-C ends", started.position));
+    let printed = print_changes(source.as_mut(), &started.info, arguments.output, &stop);
+    // The temporary publication goes even when printing failed; the first failure is the one to tell.
+    let closed = source.close();
+    printed?;
+    Ok(closed?)
+}
+
+fn database(arguments: &Tail) -> Result<Database, Failure> {
+    let tables = arguments.tables.iter().cloned();
     let temporary = arguments.slot == "temporary";
+    if Scheme::of(&arguments.url) == Some(Scheme::MySql) {
+        if !temporary {
+            return Err(Failure::stop(
+                "--slot is for PostgreSQL: MySQL and MariaDB do not remember what was printed",
+                "leave --slot out",
+            ));
+        }
+        // A number of its own: a pipeline beside it must not lose its stream to this one.
+        let name = format!("tail {} {:08x}", std::process::id(), fastrand::u32(..));
+        return Ok(Database::MySql(source_mysql::Config::new(name, arguments.url.as_str(), tables)));
+    }
     let slot = if temporary {
         format!("headwater_tail_{}_{:08x}", std::process::id(), fastrand::u32(..))
     } else {
         arguments.slot.clone()
     };
     let publication = if temporary { slot.clone() } else { arguments.slot.clone() };
-    let mut config = source_postgres::Config::new(
-        arguments.url.as_str(),
-        arguments.tables.iter().cloned(),
-        slot.as_str(),
-        publication.as_str(),
-    );
+    let url = arguments.url.as_str();
+    let mut config = source_postgres::Config::new(url, tables, slot.as_str(), publication.as_str());
     config.temporary = temporary;
-    let mut source = PostgresSource::new(config)?;
-    let stop = watch_signals()?;
-    let started = source.start(None)?;
-    let names: Vec<String> = started.tables.iter().map(|table| table.name.to_string()).collect();
-    output::print_error(&format!("tailing {} from {}; Ctrl-C ends", names.join(", "), started.position));
-    let printed = print_changes(&mut source, &started.info, arguments.output, &stop);
-    // The temporary publication goes even when printing failed; the first failure is the one to tell.
-    let closed = source.close();
-    printed?;
-    Ok(closed?)
+    Ok(Database::Postgres(config))
 }
 
 fn print_changes(

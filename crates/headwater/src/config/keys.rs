@@ -111,7 +111,8 @@ pub const KEYS: &[Key] = &[
         "--source-url",
         Kind::Text,
         Absent::Required { example: "postgres://headwater@localhost:5432/shop" },
-        "The database: `postgres://user@host:port/database`. TLS is asked for in the URL: `?sslmode=verify-full`.",
+        "The database: `postgres://user@host:port/database`, `mysql://user@host:port` or `mariadb://user@host:port`. TLS is \
+         asked for in the URL, in the database's own words: `?sslmode=verify-full`, `?ssl-mode=VERIFY_IDENTITY`.",
     ),
     key("source.password", Kind::Secret, Absent::Nothing, "The password, if it is not in the URL."),
     flagged(
@@ -119,7 +120,8 @@ pub const KEYS: &[Key] = &[
         "--tables",
         Kind::List,
         Absent::Required { example: "public.*" },
-        "The tables to capture, as `schema.table`. `*` stands for any text; a leading `!` leaves tables out.",
+        "The tables to capture, as `schema.table`, in MySQL and MariaDB `database.table`. `*` stands for any text; a leading \
+         `!` leaves tables out.",
     ),
     key(
         "source.snapshot",
@@ -151,11 +153,18 @@ pub const KEYS: &[Key] = &[
         "source.messages",
         Kind::List,
         Absent::Nothing,
-        "Which logical messages (`pg_logical_emit_message`) are published, by prefix; `*` stands for any text. They go to the \
+        "PostgreSQL: which logical messages (`pg_logical_emit_message`) are published, by prefix; `*` stands for any text. They go to the \
          topic `<prefix>.pg_logical.message`.",
     ),
-    key("source.slot", Kind::Text, Absent::Name, "The replication slot; it is made when it is missing."),
-    key("source.publication", Kind::Text, Absent::Name, "The publication; it is made when it is missing."),
+    key("source.slot", Kind::Text, Absent::Name, "PostgreSQL: the replication slot; it is made when it is missing."),
+    key("source.publication", Kind::Text, Absent::Name, "PostgreSQL: the publication; it is made when it is missing."),
+    key(
+        "source.server_id",
+        Kind::Integer { min: 1, max: 0xffff_ffff },
+        Absent::Nothing,
+        "MySQL and MariaDB: the number by which the server knows headwater among its replicas, where no two may have the same. \
+         Without it, it is made from `name`.",
+    ),
     key("source.sslrootcert", Kind::Text, Absent::Nothing, "File with the certificate authorities to trust, in PEM."),
     key("source.sslcert", Kind::Text, Absent::Nothing, "File with the client certificate, in PEM."),
     key("source.sslkey", Kind::Text, Absent::Nothing, "File with the client certificate's key, in PEM."),
@@ -170,7 +179,7 @@ pub const KEYS: &[Key] = &[
         "source.wal_disk",
         Kind::Size { min: 64 << 20, max: 1 << 50 },
         Absent::Nothing,
-        "The space that the server's log may take on its disk, such as `50GiB`; then headwater warns before it is full. \
+        "PostgreSQL: the space that the server's log may take on its disk, such as `50GiB`; then headwater warns before it is full. \
          SQL cannot tell how much of a disk is free. Needs `pg_monitor`, to count the log's files.",
     ),
     key(

@@ -125,6 +125,11 @@ impl Settings {
         }
     }
 
+    /// Whether somebody wrote the key.
+    pub(super) fn is_given(&self, path: &str) -> bool {
+        self.given.contains_key(path)
+    }
+
     fn missing(&mut self, key: &Key, example: &str) {
         if self.excused.iter().any(|path| within(key.path, path)) {
             return;

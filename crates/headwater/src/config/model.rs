@@ -12,6 +12,7 @@ use source_postgres::Snapshot;
 use super::load::{Origin, Settings};
 use super::secret::Text;
 use super::value::{Refusal, Value};
+use crate::database::Scheme;
 
 /// A complete pipeline. `Debug` and the other ways to print it show no secret.
 pub struct Config {
@@ -24,6 +25,7 @@ pub struct Config {
 
 /// `[source]`. The URL may carry a password.
 pub struct Source {
+    pub scheme: Scheme,
     pub url: SecretString,
     pub password: Option<SecretString>,
     pub tables: Vec<String>,
@@ -35,6 +37,7 @@ pub struct Source {
     pub snapshot_where: BTreeMap<String, String>,
     pub slot: String,
     pub publication: String,
+    pub server_id: Option<u32>,
     pub sslrootcert: Option<PathBuf>,
     pub sslcert: Option<PathBuf>,
     pub sslkey: Option<PathBuf>,
@@ -133,6 +136,9 @@ impl Config {
 
 fn source(take: &mut Take<'_>) -> Option<Source> {
     let url = take.checked_text("source.url", check_source_url);
+    let scheme = url.as_ref().and_then(|url| Scheme::of(url.expose()));
+    check_scheme(take, scheme);
+    let server_id = take.number("source.server_id");
     let password = take.text("source.password").map(|text| text.secret());
     let tables = take.tables();
     let snapshot = take.text("source.snapshot").map(|text| match text.expose() {
@@ -156,6 +162,7 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
     let connect_timeout = take.duration("source.connect_timeout");
     let read_timeout = take.duration("source.read_timeout");
     Some(Source {
+        scheme: scheme?,
         url: url?.secret(),
         password,
         tables: tables?,
@@ -166,6 +173,7 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         snapshot_where: snapshot_where.into_iter().map(|(table, text)| (table, text.expose().to_owned())).collect(),
         slot: slot?,
         publication: publication?,
+        server_id,
         sslrootcert,
         sslcert,
         sslkey,
@@ -174,6 +182,24 @@ fn source(take: &mut Take<'_>) -> Option<Source> {
         connect_timeout: connect_timeout?,
         read_timeout: read_timeout?,
     })
+}
+
+/// Keys that mean something to PostgreSQL only, and those that do to MySQL and MariaDB only.
+const POSTGRES_ONLY: [&str; 4] = ["source.slot", "source.publication", "source.messages", "source.wal_disk"];
+const MYSQL_ONLY: [&str; 1] = ["source.server_id"];
+
+/// Refuses keys of the other kind of database: whoever wrote them expects something that will not be.
+fn check_scheme(take: &mut Take<'_>, scheme: Option<Scheme>) {
+    let (keys, whose): (&[&str], _) = match scheme {
+        Some(Scheme::Postgres) => (&MYSQL_ONLY, "MySQL and MariaDB"),
+        Some(Scheme::MySql) => (&POSTGRES_ONLY, "PostgreSQL"),
+        None => return,
+    };
+    for &path in keys {
+        if take.settings.is_given(path) {
+            take.refuse(path, Refusal::new(format!("only {whose} knows this"), "leave it out"));
+        }
+    }
 }
 
 fn kafka(take: &mut Take<'_>) -> Option<Kafka> {
@@ -309,6 +335,13 @@ impl Take<'_> {
         }
     }
 
+    fn number(&mut self, path: &'static str) -> Option<u32> {
+        match self.settings.take(path)?.value {
+            Value::Integer(number) => u32::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
     fn size(&mut self, path: &'static str) -> Option<u64> {
         match self.settings.take(path)?.value {
             Value::Size(bytes) => Some(bytes),
@@ -376,14 +409,13 @@ fn check_identifier(text: &Text) -> Result<(), Refusal> {
 }
 
 fn check_source_url(text: &Text) -> Result<(), Refusal> {
-    let example = "write postgres://user@host:5432/database";
-    match text.expose().split_once("://") {
-        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => Ok(()),
-        Some(("mysql" | "mariadb", _)) => {
-            Err(Refusal::new("this version reads PostgreSQL only; MySQL and MariaDB are not supported yet", example))
-        }
-        _ => Err(Refusal::new("the URL of the database must begin with postgres://", example)),
+    if Scheme::of(text.expose()).is_some() {
+        return Ok(());
     }
+    Err(Refusal::new(
+        "the URL of the database must begin with postgres://, mysql:// or mariadb://",
+        "write postgres://user@host:5432/database, or mysql://user@host:3306",
+    ))
 }
 
 fn check_tables(patterns: &[Text]) -> Result<(), Refusal> {

@@ -326,12 +326,15 @@ shop.toml:5:10: `source.tables`: no table is captured
     |          ^^^^^^^^^^^^^^^^^^^
   help: add a pattern without `!`, such as "public.*"
 "###);
-    assert_snapshot!(mistake("postgres://headwater", "mysql://headwater"), @r###"
-shop.toml:3:7: `source.url`: this version reads PostgreSQL only; MySQL and MariaDB are not supported yet
-  3 | url = "mysql://headwater:***@localhost:5432/shop"
-    |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-  help: write postgres://user@host:5432/database
+    assert_snapshot!(mistake("postgres://headwater", "oracle://headwater"), @r###"
+shop.toml:3:7: `source.url`: the URL of the database must begin with postgres://, mysql:// or mariadb://
+  3 | url = "oracle://headwater:***@localhost:5432/shop"
+    |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  help: write postgres://user@host:5432/database, or mysql://user@host:3306
 "###);
+    let slot = "mysql://headwater:hunter2@localhost:5432/shop\"\nslot = \"s\"";
+    assert_snapshot!(mistake("postgres://headwater:hunter2@localhost:5432/shop\"", slot), @"");
+    assert_snapshot!(mistake("[source]", "[source]\nserver_id = 7"), @"");
     assert_snapshot!(mistake("username = \"registry\"\n", ""), @r###"
 shop.toml:19:12: `registry.password`: a user and a password go together
   19 | password = [hidden]
@@ -433,9 +436,9 @@ fn the_reference_page_is_whole() {
 
 | key | type | default | meaning |
 |---|---|---|---|
-| `url` | text | **required**, e.g. `postgres://headwater@localhost:5432/shop` | The database: `postgres://user@host:port/database`. TLS is asked for in the URL: `?sslmode=verify-full`. Flag: `--source-url`. |
+| `url` | text | **required**, e.g. `postgres://headwater@localhost:5432/shop` | The database: `postgres://user@host:port/database`, `mysql://user@host:port` or `mariadb://user@host:port`. TLS is asked for in the URL, in the database's own words: `?sslmode=verify-full`, `?ssl-mode=VERIFY_IDENTITY`. Flag: `--source-url`. |
 | `password` | text, secret |  | The password, if it is not in the URL. |
-| `tables` | list of texts | **required**, e.g. `public.*` | The tables to capture, as `schema.table`. `*` stands for any text; a leading `!` leaves tables out. Flag: `--tables`. |
+| `tables` | list of texts | **required**, e.g. `public.*` | The tables to capture, as `schema.table`, in MySQL and MariaDB `database.table`. `*` stands for any text; a leading `!` leaves tables out. Flag: `--tables`. |
 | `snapshot` | `initial` or `never` | `initial` | Whether the rows that a table already holds when it joins are published too, as events with `op` `r`. |
 | `snapshot_workers` | integer, 1 to 32 | `2` | How many tables are copied at the same time, each over a connection of its own. |
 | `snapshot_rate` | size, 1KiB to 1024GiB |  | How many bytes of rows all copies together read in a second, such as `20MiB`. Without it they read as fast as they can be published. |

@@ -146,7 +146,7 @@ pub(super) fn describe(
 ) -> Result<Option<Select>, Error> {
     let Some(catalogue) = catalog::describe(control, name)? else { return Ok(None) };
     let collations = catalog::collations(control, name)?;
-    let shape = declared::shape(name, &catalogue, server.flavour, server.identity_of_rows());
+    let shape = declared::shape(name, &catalogue, server.flavour, server.key_identity());
     let shape = shape.map_err(|error| Error::stop(error.to_string(), "please report this"))?.ok_or_else(|| {
         Error::stop(
             format!("{name} has a column of a type that is not known"),

@@ -212,7 +212,7 @@ impl Running {
     }
 
     pub(super) fn identity(&self) -> Identity {
-        self.server.identity_of_rows()
+        self.server.key_identity()
     }
 }
 

@@ -73,6 +73,11 @@ impl MySqlDatabase {
         wait(connect(self.options()))
     }
 
+    /// A connection that runs statements over and over.
+    pub fn session(&self) -> Result<MySqlSession> {
+        Ok(MySqlSession(Some(self.connect_sync()?)))
+    }
+
     /// Runs statements, separated by semicolons, each in a transaction of its own unless they say otherwise.
     pub fn execute(&self, sql: &str) -> Result<()> {
         self.query(sql).map(|_| ())
@@ -95,6 +100,23 @@ impl MySqlDatabase {
         let rows = self.query(sql)?;
         let first = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
         first.with_context(|| format!("no value from: {}", shortened(sql)))
+    }
+}
+
+/// An open connection, for statements whose rows do not matter.
+#[derive(Debug)]
+pub struct MySqlSession(Option<Conn>);
+
+impl MySqlSession {
+    /// Runs statements, separated by semicolons.
+    pub fn run(&mut self, sql: &str) -> Result<()> {
+        let (mut connection, text) = (self.0.take().context("the connection is lost")?, sql.to_owned());
+        let connection = wait(async move {
+            text_rows(&mut connection, &text).await?;
+            anyhow::Ok(connection)
+        });
+        self.0 = Some(connection.with_context(|| shortened(sql))?);
+        Ok(())
     }
 }
 

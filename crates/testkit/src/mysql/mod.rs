@@ -17,7 +17,7 @@ use crate::tls::{self, Certificates};
 mod database;
 mod install;
 
-pub use database::MySqlDatabase;
+pub use database::{MySqlDatabase, MySqlSession};
 use install::Installation;
 
 /// MySQL reads its dictionary at every start, which takes seconds where other tests use the processors.

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use testkit::process::{cpu_seconds, peak_rss};
-use testkit::{Headwater, Oracle};
+use testkit::{Flavour, Headwater, Kafka, Oracle, Registry};
 
-use super::bounds::{self, Record};
+use super::binlog;
+use super::bounds::{self, Produced, Record};
 use super::report::{Report, per_second, rounded};
 use super::stand::{Stand, TABLE};
 use crate::product::Pipeline;
@@ -22,19 +23,35 @@ pub(crate) struct Options {
     common: super::Common,
     /// Single-row inserts
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
-    rows: u64,
+    pub(super) rows: u64,
     /// Rows of a database transaction
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    per_transaction: u64,
+    pub(super) per_transaction: u64,
     /// Records of a Kafka transaction in librdkafka's own run
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     kafka_transaction: u64,
     /// How often everything is measured
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
-    runs: u64,
+    pub(super) runs: u64,
     /// exactly-once or at-least-once
     #[arg(long, default_value = "exactly-once", value_parser = ["exactly-once", "at-least-once"])]
     delivery: String,
+    /// The kind of database
+    #[arg(long, default_value = "postgres", value_parser = ["postgres", "mysql", "mariadb"])]
+    source: String,
+}
+
+impl Options {
+    pub(super) fn delivery(&self) -> &'static str {
+        if self.delivery == "exactly-once" { "exactly-once" } else { "at-least-once" }
+    }
+
+    /// What the numbers are about.
+    pub(super) fn remark(&self, records: &[Record]) -> String {
+        let bytes: usize = records.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let each = bytes / records.len().max(1);
+        format!("\nrecords of {each} bytes, keys included; {} rows a transaction", self.per_transaction)
+    }
 }
 
 const BASE: &str = "bench_base";
@@ -42,11 +59,15 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let binary = options.common.binary(root)?;
+    match options.source.as_str() {
+        "mysql" => return binlog::run(&binary, Flavour::MySql, options),
+        "mariadb" => return binlog::run(&binary, Flavour::MariaDb, options),
+        _ => {}
+    }
     let stand = Stand::start()?;
     stand.create_slot(BASE)?;
     crate::say(&format!("bench: filling {} rows", options.rows));
     let end = stand.fill(options.rows, options.per_transaction)?;
-    let delivery = if options.delivery == "exactly-once" { "exactly-once" } else { "at-least-once" };
     let mut report = Report::new("drain");
     let mut records: Vec<Record> = Vec::new();
     for run in 1..=options.runs {
@@ -56,51 +77,79 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         stand.drop_slot(&receiver)?;
         report.add("pg_recvlogical", &json!({ "run": run, "rows_per_s": per_second(options.rows, received) }));
 
-        let pipeline = stand.pipeline(&format!("bench_{run}"), delivery);
+        let pipeline = stand.pipeline(&format!("bench_{run}"), options.delivery());
         stand.copy_slot(BASE, &pipeline.name)?;
-        let drained = drain(&stand, &binary, &pipeline, options.rows)?;
+        let drained = drain(&stand.kafka, &stand.registry, &binary, &pipeline, options.rows)?;
         stand.drop_slot(&pipeline.name)?;
-        let millions = options.rows as f64 / 1e6;
-        report.add(
-            &format!("headwater {delivery}"),
-            &json!({
-                "run": run,
-                "rows_per_s": per_second(options.rows, drained.streaming),
-                "to_pg_recvlogical": rounded(received.as_secs_f64() / drained.streaming.as_secs_f64(), 2),
-                "with_start_s": rounded(drained.whole.as_secs_f64(), 2),
-                "cpu_s_per_million": rounded(drained.cpu_seconds / millions, 2),
-                "peak_rss_mib": rounded(drained.peak_rss as f64 / f64::from(1 << 20), 1),
-            }),
-        );
+        let measured = Measured { run, options, kafka: &stand.kafka, pipeline: &pipeline };
+        let produced = measured.produce(&mut records)?;
+        measured.report(&mut report, &drained, Some(received), &produced);
+    }
+    report.table();
+    crate::say(&options.remark(&records));
+    Ok(())
+}
+
+/// One run, for the report.
+pub(super) struct Measured<'a> {
+    pub(super) run: u64,
+    pub(super) options: &'a Options,
+    pub(super) kafka: &'a Kafka,
+    pub(super) pipeline: &'a Pipeline,
+}
+
+impl Measured<'_> {
+    /// Produces the same records with librdkafka alone, plainly and in transactions. `records` is a sample of them, taken
+    /// at the first run.
+    pub(super) fn produce(&self, records: &mut Vec<Record>) -> Result<[Produced; 2]> {
+        let (brokers, rows) = (self.kafka.bootstrap(), self.options.rows);
         if records.is_empty() {
-            records =
-                bounds::sample(&stand.kafka.bootstrap(), &pipeline.topic(TABLE), options.rows.min(100_000) as usize)?;
+            *records = bounds::sample(&brokers, &self.pipeline.topic(TABLE), rows.min(100_000) as usize)?;
         }
-        for (what, rows) in [("librdkafka", None), ("librdkafka in transactions", Some(options.kafka_transaction))] {
-            let topic = format!("bound_{run}_{}", rows.unwrap_or_default());
-            let produced = bounds::produce(&stand.kafka.bootstrap(), &topic, &records, options.rows, rows)?;
+        let produce = |per_transaction: Option<u64>| {
+            let topic = format!("bound_{}_{}", self.run, per_transaction.unwrap_or_default());
+            bounds::produce(&brokers, &topic, records, rows, per_transaction)
+        };
+        Ok([produce(None)?, produce(Some(self.options.kafka_transaction))?])
+    }
+
+    pub(super) fn report(
+        &self,
+        report: &mut Report,
+        drained: &Drained,
+        received: Option<Duration>,
+        produced: &[Produced; 2],
+    ) {
+        let Options { rows, .. } = *self.options;
+        let millions = rows as f64 / 1e6;
+        let ratio = |bound: Duration| rounded(bound.as_secs_f64() / drained.streaming.as_secs_f64(), 2);
+        let mut values = json!({
+            "run": self.run,
+            "rows_per_s": per_second(rows, drained.streaming),
+            "to_librdkafka": ratio(produced[1].time),
+            "with_start_s": rounded(drained.whole.as_secs_f64(), 2),
+            "cpu_s_per_million": rounded(drained.cpu_seconds / millions, 2),
+            "peak_rss_mib": rounded(drained.peak_rss as f64 / f64::from(1 << 20), 1),
+        });
+        if let Some(received) = received {
+            values["to_pg_recvlogical"] = json!(ratio(received));
+        }
+        report.add(&format!("headwater {}", self.options.delivery()), &values);
+        for (what, produced) in ["librdkafka", "librdkafka in transactions"].iter().zip(produced) {
             report.add(
                 what,
                 &json!({
-                    "run": run,
-                    "rows_per_s": per_second(options.rows, produced.time),
+                    "run": self.run,
+                    "rows_per_s": per_second(rows, produced.time),
                     "cpu_s_per_million": rounded(produced.cpu_seconds / millions, 2),
                 }),
             );
         }
     }
-    report.table();
-    let bytes: usize = records.iter().map(|(key, value)| key.len() + value.len()).sum();
-    crate::say(&format!(
-        "\nrecords of {} bytes, keys included; {} rows a transaction; end of the log {end}",
-        bytes / records.len(),
-        options.per_transaction
-    ));
-    Ok(())
 }
 
 /// What headwater needed.
-struct Drained {
+pub(super) struct Drained {
     /// From the first look at which it was streaming.
     streaming: Duration,
     /// From the start of the process.
@@ -109,7 +158,22 @@ struct Drained {
     peak_rss: u64,
 }
 
-fn drain(stand: &Stand, binary: &Path, pipeline: &Pipeline, rows: u64) -> Result<Drained> {
+/// Starts the pipeline and ends it again: where it begins is in its checkpoint then.
+pub(super) fn take_position(binary: &Path, pipeline: &Pipeline) -> Result<()> {
+    let headwater = Headwater::start(binary, &pipeline.toml())?;
+    wait_until(&headwater, "headwater_streaming", 1)?;
+    let code = headwater.terminate(Duration::from_secs(30))?;
+    ensure!(code == 0, "headwater ended with {code}; its log:\n{}", headwater.output());
+    Ok(())
+}
+
+pub(super) fn drain(
+    kafka: &Kafka,
+    registry: &Registry,
+    binary: &Path,
+    pipeline: &Pipeline,
+    rows: u64,
+) -> Result<Drained> {
     let begin = Instant::now();
     let headwater = Headwater::start(binary, &pipeline.toml())?;
     let streaming = wait_until(&headwater, "headwater_streaming", 1)?;
@@ -117,7 +181,7 @@ fn drain(stand: &Stand, binary: &Path, pipeline: &Pipeline, rows: u64) -> Result
     let (cpu_seconds, peak_rss) = (cpu_seconds(headwater.pid())?, peak_rss(headwater.pid())?);
     let code = headwater.terminate(Duration::from_secs(30))?;
     ensure!(code == 0, "headwater ended with {code}; its log:\n{}", headwater.output());
-    let count = Oracle::new(&stand.kafka, &stand.registry).count(&pipeline.topic(TABLE))?;
+    let count = Oracle::new(kafka, registry).count(&pipeline.topic(TABLE))?;
     ensure!(count as u64 == rows, "the topic has {count} records, {rows} were expected");
     Ok(Drained { streaming: end - streaming, whole: end - begin, cpu_seconds, peak_rss })
 }

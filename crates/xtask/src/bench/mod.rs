@@ -3,6 +3,7 @@
 //! Absolute numbers depend on the machine; the ratios are the result. Every measurement is printed as a JSON line, so that
 //! runs can be compared, and as a table for people.
 
+mod binlog;
 mod bounds;
 mod drain;
 mod kill;
@@ -20,7 +21,7 @@ use anyhow::Result;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Bench {
-    /// How fast a backlog is drained, beside pg_recvlogical and librdkafka
+    /// How fast a backlog is drained, beside librdkafka, and for PostgreSQL beside pg_recvlogical
     Drain(drain::Options),
     /// How fast a table's rows are copied, beside COPY and librdkafka, and what it costs the database's other users
     Snapshot(snapshot::Options),

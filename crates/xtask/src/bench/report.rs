@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 /// The measurements of one command.
 pub(super) struct Report {
-    bench: &'static str,
+    bench: String,
     rows: Vec<Map<String, Value>>,
 }
 
 impl Report {
-    pub(super) fn new(bench: &'static str) -> Self {
-        Self { bench, rows: Vec::new() }
+    pub(super) fn new(bench: &str) -> Self {
+        Self { bench: bench.to_owned(), rows: Vec::new() }
     }
 
     /// Prints one measurement as a JSON line and keeps it for the table.

@@ -65,6 +65,7 @@ impl Stand {
         Pipeline {
             name: name.to_owned(),
             database: self.database.url(),
+            schema: "public".to_owned(),
             tables: format!("public.{TABLE}"),
             snapshot: "never",
             publication: Some(PUBLICATION.to_owned()),

@@ -51,6 +51,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let pipeline = Pipeline {
         name: "demo_shop".to_owned(),
         database: database.url(),
+        schema: "public".to_owned(),
         tables: "public.*".to_owned(),
         snapshot: "never",
         publication: None,

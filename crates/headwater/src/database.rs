@@ -1,0 +1,116 @@
+//! The database that a configuration names: PostgreSQL, MySQL or MariaDB, by its URL's scheme. What differs between them
+//! for the program is decided here and nowhere else.
+
+use change::{Finding, Position, Resume, Source, SourceError};
+use source_mysql::MySqlSource;
+use source_postgres::{PostgresSource, SlotGuard};
+
+use crate::failure::Failure;
+use crate::retention::Shown;
+
+/// One database with its source's configuration.
+pub enum Database {
+    Postgres(source_postgres::Config),
+    MySql(source_mysql::Config),
+}
+
+/// Which source reads a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Postgres,
+    /// MySQL and MariaDB: the server says which.
+    MySql,
+}
+
+impl Scheme {
+    /// `None`: no database of ours.
+    pub fn of(url: &str) -> Option<Self> {
+        match url.split_once("://")? {
+            ("postgres" | "postgresql", rest) if !rest.is_empty() => Some(Self::Postgres),
+            ("mysql" | "mariadb", rest) if !rest.is_empty() => Some(Self::MySql),
+            _ => None,
+        }
+    }
+}
+
+/// Where a pipeline can go on that cannot from its checkpoint.
+pub struct Elsewhere {
+    pub server_identity: String,
+    pub position: Position,
+    /// What this place is, for people.
+    pub what: String,
+}
+
+impl Database {
+    /// The source, not yet connected.
+    pub fn source(self) -> Result<Box<dyn Source>, Failure> {
+        Ok(match self {
+            Self::Postgres(config) => Box::new(PostgresSource::new(config)?),
+            Self::MySql(config) => Box::new(MySqlSource::new(config)?),
+        })
+    }
+
+    /// Whether it is fit to be read from.
+    pub fn check(&self) -> Result<Vec<Finding>, SourceError> {
+        match self {
+            Self::Postgres(config) => source_postgres::check(config),
+            Self::MySql(config) => source_mysql::check(config),
+        }
+    }
+
+    /// Begins to watch what the server keeps of its log for this pipeline, as long as the guard lives. A server that keeps
+    /// its log for everybody, whoever reads it, needs no guard.
+    pub fn guard(self, shown: Shown) -> Result<Option<SlotGuard>, Failure> {
+        match self {
+            Self::Postgres(config) => Ok(Some(SlotGuard::begin(config, shown)?)),
+            Self::MySql(_) => Ok(None),
+        }
+    }
+
+    /// The nearest place behind a gap in the log, or behind what cannot be read.
+    pub fn behind_gap(&self, checkpoint: Option<&Resume>, slot: &str) -> Result<Elsewhere, Failure> {
+        match (self, checkpoint) {
+            (Self::Postgres(config), checkpoint) => {
+                let place = of_slot(config, slot)?;
+                match checkpoint.filter(|checkpoint| checkpoint.server_identity != place.server_identity) {
+                    None => Ok(place),
+                    Some(Resume { server_identity, .. }) => Err(Failure::stop(
+                        format!("the server is another one ({}, not {server_identity})", place.server_identity),
+                        "if that is meant, `headwater accept identity` accepts the server and the gap",
+                    )),
+                }
+            }
+            (Self::MySql(config), Some(checkpoint)) => Ok(of_log(source_mysql::accept::behind_gap(config, checkpoint)?)),
+            (Self::MySql(config), None) => Ok(of_log(source_mysql::accept::end(config)?)),
+        }
+    }
+
+    /// The place from which on this server is read, whatever another one had before.
+    pub fn now(&self, slot: &str) -> Result<Elsewhere, Failure> {
+        match self {
+            Self::Postgres(config) => of_slot(config, slot),
+            Self::MySql(config) => Ok(of_log(source_mysql::accept::end(config)?)),
+        }
+    }
+}
+
+/// The place that the slot holds: from there the server still has everything.
+fn of_slot(config: &source_postgres::Config, slot: &str) -> Result<Elsewhere, Failure> {
+    let status = source_postgres::slot_status(config)?;
+    let position = status.confirmed_flush_lsn.ok_or_else(|| {
+        Failure::stop(
+            format!("slot {slot} does not exist: there is no position to go on from"),
+            format!("create it first: select pg_create_logical_replication_slot('{slot}', 'pgoutput');"),
+        )
+    })?;
+    Ok(Elsewhere {
+        server_identity: status.server_identity,
+        position: Position::new(position.to_string()),
+        what: format!("what slot {slot} holds"),
+    })
+}
+
+fn of_log(place: source_mysql::accept::Elsewhere) -> Elsewhere {
+    let source_mysql::accept::Elsewhere { server_identity, position, what } = place;
+    Elsewhere { server_identity, position, what }
+}

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use change::{Position, Resume, Source, SourceError, Started, Wish};
+use change::{Position, Resume, Source, SourceError, Started, Step, Wish};
 use source_mysql::{Config, MySqlSource, Snapshot};
 use testkit::lines::{Line, changes, commits, next, read_silence, read_until};
 use testkit::{Flavour, MySql, MySqlDatabase, MySqlSession, eventually, shared};
@@ -72,7 +72,7 @@ fn everywhere(test: fn(&MySqlDatabase)) {
 fn apply(lines: &[Line], table: &str) -> BTreeMap<String, String> {
     let mut state = BTreeMap::new();
     for text in changes(lines) {
-        let mut words = text.split(' ').skip(1);
+        let mut words = text.split(' ').skip(1).filter(|word| *word != "key");
         let (Some(kind), Some(name), Some(before), Some(after)) =
             (words.next(), words.next(), words.next(), words.next())
         else {
@@ -82,7 +82,8 @@ fn apply(lines: &[Line], table: &str) -> BTreeMap<String, String> {
             continue;
         }
         let row = |text: &str| {
-            let (key, rest) = text.trim_matches(['(', ')']).split_once(',').unwrap_or((text, ""));
+            let text = text.trim_matches(['(', ')']);
+            let (key, rest) = text.split_once(',').unwrap_or((text, ""));
             (key.to_owned(), rest.to_owned())
         };
         if kind == "truncate" {
@@ -252,13 +253,9 @@ fn what_was_emptied_meanwhile_is_not_read() {
     });
 }
 
-/// Steps on until a first order can have been given.
+/// Steps on until a first order is given, and no longer.
 fn order(source: &mut MySqlSource) {
-    for _ in 0..3 {
-        if let Some(text) = next(source).unwrap() {
-            panic!("{text} came");
-        }
-    }
+    assert!(matches!(source.next(Duration::ZERO).unwrap(), Step::Idle));
 }
 
 /// What a snapshot shows does not come again behind it: a chunk waits for the stream.
@@ -327,18 +324,22 @@ fn a_snapshot_shows_what_was_passed_before_it_was_ordered() {
         lines.extend(read_silence(&mut source).unwrap());
         lines.extend(read_silence(&mut source).unwrap());
         assert_eq!(reads(&lines), [""; 0], "no snapshot is new enough: {lines:#?}");
-        // Nor is one for another process, which has passed nothing itself.
-        source.close().unwrap();
-        drop(answer);
-        config.snapshot = Snapshot::Initial;
-        let (mut source, _) = started(&config, Some(&restarted));
-        lines = read_silence(&mut source).unwrap();
-        lines.extend(read_silence(&mut source).unwrap());
-        assert_eq!(reads(&lines), [""; 0], "no snapshot is new enough: {lines:#?}");
+        // Nor is one for another process, which has passed nothing itself. (MySQL's set lacks the transaction until it is
+        // committed, so there the other one does not begin.)
+        if flavour.is_mariadb() {
+            source.close().unwrap();
+            config.snapshot = Snapshot::Initial;
+            (source, _) = started(&config, Some(&restarted));
+            lines = read_silence(&mut source).unwrap();
+            lines.extend(read_silence(&mut source).unwrap());
+            assert_eq!(reads(&lines), [""; 0], "no snapshot is new enough: {lines:#?}");
+        }
         database.execute(&format!("set global rpl_semi_sync_{word}_enabled = 0")).unwrap();
         waiting.join().unwrap().unwrap();
         lines.extend(read_until(&mut source, PATIENCE, complete(1)).unwrap());
         assert_eq!(apply(&lines, "t"), there(&database, "t"));
+        assert_eq!(reads(&lines).len(), 20);
+        drop(answer);
         source.close().unwrap();
     }
 }
@@ -398,7 +399,7 @@ fn a_copy_goes_on_behind_its_last_chunk() {
 #[test]
 fn rows_whose_changes_lack_values_are_read_again() {
     everywhere(|database| {
-        let rows: Vec<String> = (1..=20).map(|id| format!("({id}, 'old', 'kept {id}')")).collect();
+        let rows: Vec<String> = (1..=20).map(|id| format!("({id}, 'old', 'kept_{id}')")).collect();
         database
             .execute(&format!(
                 "create table t (id int primary key, v varchar(20), w text); insert into t values {}",
@@ -421,7 +422,7 @@ fn rows_whose_changes_lack_values_are_read_again() {
         gate.open();
         lines.extend(read_until(&mut source, PATIENCE, complete(1)).unwrap());
         assert_eq!(apply(&lines, "t"), there(database, "t"), "{lines:#?}");
-        for again in ["t - (3,new,kept 3)", "t - (50,old,kept 5)", "t - (-12,old,kept 12)"] {
+        for again in ["t - (3,new,kept_3)", "t - (50,old,kept_5)", "t - (-12,old,kept_12)"] {
             assert!(reads(&lines).contains(&again), "{again}: {lines:#?}");
         }
         source.close().unwrap();
@@ -589,7 +590,7 @@ fn chunks_are_ranges_of_the_key() {
             )
             .unwrap();
         let plan: Vec<String> = plan.into_iter().flatten().flatten().collect();
-        assert!(plan.contains(&"range".to_owned()) && plan.contains(&"PRIMARY".to_owned()), "{plan:?}");
-        assert!(!plan.iter().any(|word| word.contains("filesort")), "{plan:?}");
+        let plan = plan.join(" ").to_lowercase();
+        assert!(plan.contains("range") && plan.contains("primary") && !plan.contains("sort"), "{plan}");
     });
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::proxy::Fault;
 use testkit::Kafka;
+use testkit::proxy::Fault;
 
 use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled, seed};
 
 /// Kafka's API key of EndTxn.
 const END_TXN: i16 = 26;
 
-fn a_broker_restart_is_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn a_broker_restart_is_survived<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let kafka = Kafka::start()?;
     scene.neighbours.brokers = kafka.bootstrap();
     let headwater = scene.start()?;
@@ -25,7 +25,7 @@ fn a_broker_restart_is_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
     Ok(())
 }
 
-fn a_broker_away_longer_than_the_transaction_is_no_rival<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn a_broker_away_longer_than_the_transaction_is_no_rival<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let kafka = Kafka::start()?;
     scene.neighbours.brokers = kafka.bootstrap();
     scene.kafka = "transaction_timeout = \"5s\"".to_owned();
@@ -44,7 +44,7 @@ fn a_broker_away_longer_than_the_transaction_is_no_rival<D: Store>(mut scene: Sc
     Ok(())
 }
 
-fn a_late_end_of_a_transaction_publishes_nothing_twice<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn a_late_end_of_a_transaction_publishes_nothing_twice<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let kafka = Kafka::builder().proxied().start()?;
     scene.neighbours.brokers = kafka.proxied_bootstrap();
     scene.kafka = "transaction_timeout = \"4s\"".to_owned();
@@ -66,7 +66,7 @@ fn a_late_end_of_a_transaction_publishes_nothing_twice<D: Store>(mut scene: Scen
     Ok(())
 }
 
-fn oversized_record_is_named<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn oversized_record_is_named<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     scene.more = "[kafka.properties]\n\"message.max.bytes\" = \"100000\"".to_owned();
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 3)?;

@@ -21,8 +21,8 @@ fn wait_progress(headwater: &Headwater) -> Result<()> {
     wait_status(headwater, "one more transaction", |status| committed(status) > before).map(drop)
 }
 
-fn a_cut_source_connection_is_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
-    let proxy = behind_proxy(&mut scene)?;
+fn a_cut_source_connection_is_survived<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    let proxy = behind_proxy(scene)?;
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("a_cut_source_connection"), Duration::from_millis(3))?;
     for _ in 0..5 {
@@ -38,8 +38,8 @@ fn a_cut_source_connection_is_survived<D: Store>(mut scene: Scene<D>) -> Result<
     Ok(())
 }
 
-fn a_stalled_source_connection_is_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
-    let proxy = behind_proxy(&mut scene)?;
+fn a_stalled_source_connection_is_survived<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    let proxy = behind_proxy(scene)?;
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("a_stalled_source_connection"), Duration::from_millis(3))?;
     wait_progress(&headwater)?;
@@ -51,8 +51,8 @@ fn a_stalled_source_connection_is_survived<D: Store>(mut scene: Scene<D>) -> Res
     scene.judge()
 }
 
-fn half_open_socket_is_noticed<D: Store>(mut scene: Scene<D>) -> Result<()> {
-    let proxy = behind_proxy(&mut scene)?;
+fn half_open_socket_is_noticed<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    let proxy = behind_proxy(scene)?;
     scene.source = "read_timeout = \"5s\"\nconnect_timeout = \"2s\"".to_owned();
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 10)?;
@@ -96,7 +96,7 @@ fn signal(which: &str, pid: &str) -> Result<()> {
     Ok(())
 }
 
-fn an_idle_connection_is_not_taken_for_a_dead_one<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn an_idle_connection_is_not_taken_for_a_dead_one<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     scene.source = "read_timeout = \"5s\"".to_owned();
     let headwater = scene.start()?;
     std::thread::sleep(Duration::from_secs(11)); // twice the deadline without a change
@@ -106,7 +106,7 @@ fn an_idle_connection_is_not_taken_for_a_dead_one<D: Store>(mut scene: Scene<D>)
     Ok(())
 }
 
-fn broken_kafka_connections_are_survived<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn broken_kafka_connections_are_survived<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let kafka = Kafka::builder().proxied().start()?;
     scene.neighbours.brokers = kafka.proxied_bootstrap();
     let headwater = scene.start()?;
@@ -128,7 +128,7 @@ fn broken_kafka_connections_are_survived<D: Store>(mut scene: Scene<D>) -> Resul
     Ok(())
 }
 
-fn a_registry_out_of_reach_is_waited_for<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn a_registry_out_of_reach_is_waited_for<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let proxy = Proxy::start(shared::registry().port())?;
     scene.neighbours.registry = shared::registry().url_through(proxy.port());
     proxy.refuse()?;

@@ -26,7 +26,7 @@ fn ends_replaced(older: &Headwater, younger: &Headwater) -> Result<()> {
     Ok(())
 }
 
-fn the_older_of_two_ends_under_load<D: Store>(scene: Scene<D>) -> Result<()> {
+fn the_older_of_two_ends_under_load<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let older = scene.start()?;
     let writer = Writer::start(&scene.database, seed("the_older_of_two"), Duration::from_millis(2))?;
     let younger = scene.start()?;
@@ -37,7 +37,7 @@ fn the_older_of_two_ends_under_load<D: Store>(scene: Scene<D>) -> Result<()> {
     Ok(())
 }
 
-fn the_older_of_two_ends_without_any_traffic<D: Store>(scene: Scene<D>) -> Result<()> {
+fn the_older_of_two_ends_without_any_traffic<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let older = scene.start()?;
     let younger = scene.start()?;
     ends_replaced(&older, &younger)?;
@@ -46,7 +46,7 @@ fn the_older_of_two_ends_without_any_traffic<D: Store>(scene: Scene<D>) -> Resul
 }
 
 /// Paged out, paused or cut off in the middle of a batch, and awake again when another has taken over.
-fn a_suspended_process_publishes_nothing_when_it_wakes<D: Store>(scene: Scene<D>) -> Result<()> {
+fn a_suspended_process_publishes_nothing_when_it_wakes<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let older = scene.start()?;
     let topic = scene.topic("items");
     insert_journaled(&scene.database, 1, 40_000)?;
@@ -70,7 +70,7 @@ fn a_suspended_process_publishes_nothing_when_it_wakes<D: Store>(scene: Scene<D>
 }
 
 /// Each replaced by the next before it is done: the last one has it all.
-fn a_row_of_successors_is_exact<D: Store>(scene: Scene<D>) -> Result<()> {
+fn a_row_of_successors_is_exact<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let mut older = scene.start()?;
     let writer = Writer::start(&scene.database, seed("a_row_of_successors"), Duration::from_millis(2))?;
     for _ in 0..4 {
@@ -82,4 +82,9 @@ fn a_row_of_successors_is_exact<D: Store>(scene: Scene<D>) -> Result<()> {
     scene.judge()
 }
 
-crate::support::everywhere!(the_older_of_two_ends_under_load, the_older_of_two_ends_without_any_traffic, a_suspended_process_publishes_nothing_when_it_wakes, a_row_of_successors_is_exact);
+crate::support::everywhere!(
+    the_older_of_two_ends_under_load,
+    the_older_of_two_ends_without_any_traffic,
+    a_suspended_process_publishes_nothing_when_it_wakes,
+    a_row_of_successors_is_exact
+);

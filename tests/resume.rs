@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled, seed};
 
-fn kill_anywhere_exactly_once<D: Store>(scene: Scene<D>) -> Result<()> {
-    survives_kills(&scene, 50, seed("kill_anywhere_exactly_once"))
+fn kill_anywhere_exactly_once<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    survives_kills(scene, 50, seed("kill_anywhere_exactly_once"))
 }
 
 /// Under load, killed this often at random moments: every change once, in order.
@@ -31,7 +31,7 @@ pub(crate) fn survives_kills<D: Store>(scene: &Scene<D>, kills: usize, seed: u64
     Ok(())
 }
 
-fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it<D: Store>(mut scene: Scene<D>) -> Result<()> {
+fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     scene.more = "[kafka.batch]\nmax_bytes = \"64KiB\"".to_owned();
     scene.start()?.kill9()?;
     insert_journaled(&scene.database, 1, 60_000)?;
@@ -52,7 +52,7 @@ fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it<D: Store>(mut scen
     scene.judge()
 }
 
-fn sigterm_drains_and_the_next_start_goes_on<D: Store>(scene: Scene<D>) -> Result<()> {
+fn sigterm_drains_and_the_next_start_goes_on<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let headwater = scene.start()?;
     let writer = Writer::start(&scene.database, seed("sigterm_drains"), Duration::from_millis(1))?;
     testkit::eventually(PATIENCE, "events before the end", || match scene.oracle().count(&scene.topic("items"))? {
@@ -65,4 +65,8 @@ fn sigterm_drains_and_the_next_start_goes_on<D: Store>(scene: Scene<D>) -> Resul
     scene.judge()
 }
 
-crate::support::everywhere!(kill_anywhere_exactly_once, a_restart_in_the_middle_of_a_transaction_goes_on_inside_it, sigterm_drains_and_the_next_start_goes_on);
+crate::support::everywhere!(
+    kill_anywhere_exactly_once,
+    a_restart_in_the_middle_of_a_transaction_goes_on_inside_it,
+    sigterm_drains_and_the_next_start_goes_on
+);

@@ -23,17 +23,17 @@ macro_rules! everywhere {
     ($($promise:ident),+ $(,)?) => {
         mod postgres {
             $(#[test] fn $promise() -> anyhow::Result<()> {
-                super::$promise(crate::support::Scene::journaled(stringify!($promise))?)
+                super::$promise(&mut crate::support::Scene::journaled(stringify!($promise))?)
             })+
         }
         mod mysql {
             $(#[test] fn $promise() -> anyhow::Result<()> {
-                super::$promise(crate::support::Scene::journaled_of(testkit::Flavour::MySql, stringify!($promise))?)
+                super::$promise(&mut crate::support::Scene::journaled_of(testkit::Flavour::MySql, stringify!($promise))?)
             })+
         }
         mod mariadb {
             $(#[test] fn $promise() -> anyhow::Result<()> {
-                super::$promise(crate::support::Scene::journaled_of(testkit::Flavour::MariaDb, stringify!($promise))?)
+                super::$promise(&mut crate::support::Scene::journaled_of(testkit::Flavour::MariaDb, stringify!($promise))?)
             })+
         }
     };

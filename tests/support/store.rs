@@ -6,6 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use testkit::{Database, Event, MySqlDatabase, TextRow};
 
+/// Runs statements on one open connection.
+pub(crate) type Session = Box<dyn FnMut(&str) -> Result<()> + Send>;
+
 /// A database of one kind.
 pub(crate) trait Store: Sized {
     /// Makes `items`, and `journal` that counts what is done to it.
@@ -20,7 +23,7 @@ pub(crate) trait Store: Sized {
     fn schema(&self) -> &str;
 
     /// Runs statements over and over on a connection of its own.
-    fn session(&self) -> Result<Box<dyn FnMut(&str) -> Result<()> + Send>>;
+    fn session(&self) -> Result<Session>;
 
     /// One transaction of these changes of `items`, written to the journal; it may be rolled back.
     fn transaction(changes: &[Journaled], commit: bool) -> String;
@@ -42,9 +45,17 @@ pub(crate) trait Store: Sized {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Journaled {
     /// Inserts the row, or gives it the next version.
-    Put { id: u32, note: u32 },
-    Update { id: u32, note: u32 },
-    Delete { id: u32 },
+    Put {
+        id: u32,
+        note: u32,
+    },
+    Update {
+        id: u32,
+        note: u32,
+    },
+    Delete {
+        id: u32,
+    },
 }
 
 impl Journaled {
@@ -87,7 +98,7 @@ impl Store for Database {
         "public"
     }
 
-    fn session(&self) -> Result<Box<dyn FnMut(&str) -> Result<()> + Send>> {
+    fn session(&self) -> Result<Session> {
         let client = Arc::new(self.connect_sync()?);
         Ok(Box::new(move |sql| {
             let (client, sql) = (Arc::clone(&client), sql.to_owned());
@@ -108,7 +119,9 @@ impl Store for Database {
                 }
                 Journaled::Delete { id } => format!("delete from items where id = {id}"),
             };
-            sql.push_str(&format!("with done as ({change} returning 1) insert into counted select count(*) from done;"));
+            sql.push_str(&format!(
+                "with done as ({change} returning 1) insert into counted select count(*) from done;"
+            ));
         }
         sql.push_str(
             "insert into journal select pg_current_xact_id()::text::bigint, sum(n) from counted having sum(n) > 0;",
@@ -141,7 +154,7 @@ impl Store for Database {
 
 impl Store for MySqlDatabase {
     const JOURNALED: &'static str = "
-        create table items (id bigint primary key, version bigint not null, note text);
+        create table items (id bigint primary key, version bigint not null, note mediumtext);
         create table journal (changes bigint);";
 
     fn execute(&self, sql: &str) -> Result<()> {
@@ -168,7 +181,7 @@ impl Store for MySqlDatabase {
         &self.name
     }
 
-    fn session(&self) -> Result<Box<dyn FnMut(&str) -> Result<()> + Send>> {
+    fn session(&self) -> Result<Session> {
         let mut session = self.session()?;
         Ok(Box::new(move |sql| session.run(sql)))
     }

@@ -104,6 +104,20 @@ fn json_value(value: Value<'_>, kind: ColumnType) -> Json {
     }
 }
 
+/// A row by its key, for messages: `id=7, part=2`; empty for a row without one.
+pub fn render_key(row: &dyn Row, table: &Table) -> String {
+    let mut scratch = Vec::new();
+    let mut part = |&at: &usize| {
+        let column = table.columns.get(at)?;
+        let text = match row.text(at) {
+            Some(text) => text.to_owned(),
+            None => readable(row.value(at, &mut scratch).ok()?, column.kind),
+        };
+        Some(format!("{}={text}", column.name))
+    };
+    table.key.iter().filter_map(&mut part).collect::<Vec<_>>().join(", ")
+}
+
 /// A value as text, in full.
 fn readable(value: Value<'_>, kind: ColumnType) -> String {
     match (value, kind) {

@@ -80,7 +80,9 @@ impl Database {
                     )),
                 }
             }
-            (Self::MySql(config), Some(checkpoint)) => Ok(of_log(source_mysql::accept::behind_gap(config, checkpoint)?)),
+            (Self::MySql(config), Some(checkpoint)) => {
+                Ok(of_log(source_mysql::accept::behind_gap(config, checkpoint)?))
+            }
             (Self::MySql(config), None) => Ok(of_log(source_mysql::accept::end(config)?)),
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use change::{Change, Kind, SourceInfo, Table, TableName};
+use event_avro::render::render_key;
 use event_avro::{Plan, Records};
 use schema_registry::{Part, RegisterError, SchemaId};
 use sink_kafka::{Admin, Outgoing, Producer, SendError, TopicSpec};
@@ -304,25 +305,17 @@ impl Publisher {
     }
 }
 
-/// Names a row for an error: its table, and its key as the server prints it.
+/// Names a row for an error: its table, and its key.
 fn describe(table: &Table, change: &Change<'_>) -> String {
-    let row = change.after.or(change.before);
-    let key: Vec<String> = table
-        .key
-        .iter()
-        .filter_map(|&at| {
-            let text = row.and_then(|row| row.text(at))?;
-            Some(format!("{}={text}", table.columns[at].name))
-        })
-        .collect();
-    let key = if key.is_empty() { "without key".to_owned() } else { key.join(", ") };
+    let key = change.after.or(change.before).map(|row| render_key(row, table)).unwrap_or_default();
+    let key = if key.is_empty() { "without key".to_owned() } else { key };
     format!("table {}, row {key}", table.name)
 }
 
 const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table out of source.tables";
 const ENCODE_HELP: &str = "leave the table out of source.tables, or report the value with the table's definition";
 const REGISTRY_HELP: &str =
-    "nothing is lost: the slot keeps the change; mend the registry or the table, then start headwater again";
+    "nothing is lost: the database keeps the change; mend the registry or the table, then start headwater again";
 
 /// Bytes and records that wait for each other: enough to share the cost of handing over, little beside the caches.
 const BUFFER: usize = 64 << 10;

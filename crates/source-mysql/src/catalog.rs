@@ -36,10 +36,17 @@ pub(crate) struct Server {
     pub(crate) log_bin: bool,
     /// `ROW`, `STATEMENT` or `MIXED`.
     pub(crate) format: String,
-    /// `FULL`, `MINIMAL`, `NOBLOB`, …
+    /// `FULL`, `MINIMAL`, `NOBLOB`, MariaDB's `FULL_NODUP`.
     pub(crate) image: String,
     /// `FULL`, `MINIMAL`, `NO_LOG`; empty where the server does not know it.
     pub(crate) metadata: String,
+}
+
+impl Server {
+    /// Whether old and new row are whole: in MariaDB's `FULL_NODUP` together, as the new one has only what changed.
+    pub(crate) fn logs_whole_rows(&self) -> bool {
+        ["FULL", "FULL_NODUP"].iter().any(|image| self.image.eq_ignore_ascii_case(image))
+    }
 }
 
 /// Settings by their names in lower case. One that the server does not have is missing.
@@ -55,7 +62,7 @@ pub(crate) fn variables(control: &mut Connection, names: &[&str]) -> Result<BTre
 impl Server {
     /// How much of an old row the log has.
     pub(crate) fn key_identity(&self) -> Identity {
-        if self.image.eq_ignore_ascii_case("FULL") { Identity::Full } else { Identity::Default }
+        if self.logs_whole_rows() { Identity::Full } else { Identity::Default }
     }
 }
 

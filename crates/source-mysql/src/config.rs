@@ -193,6 +193,13 @@ impl Config {
         self.server_id.unwrap_or_else(|| 0x8000_0000 | crc32fast::hash(self.name.as_bytes()))
     }
 
+    /// What `SHOW REPLICAS` shows as our host, in at most 60 bytes: it tells our own readers from others with our number.
+    pub(crate) fn replica_host(&self) -> String {
+        let mut host = format!("headwater {}", self.name);
+        host.truncate(host.floor_char_boundary(60));
+        host
+    }
+
     /// What MySQL knows a replica by. A stream of the same one, which the server may still think alive, ends when a new one
     /// begins (`kill_zombie_dump_threads`, MySQL's `sql/rpl_source.cc`).
     pub(crate) fn replica_uuid(&self) -> String {

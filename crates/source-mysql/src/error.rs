@@ -104,6 +104,8 @@ fn passes(error: &ServerError) -> bool {
         | 1317 | 1927 | 1969 | 3024 | 3169 | 4031
         // What clients say of a lost connection; proxies say it too.
         | 2002 | 2003 | 2006 | 2013 | 2055 => true,
+        // A reader with our number has come: our own successor, or a stranger that the next start names.
+        1236 | 4052 if same_number(&error.message) => true,
         1047 | 1129 | 1130 => false,
         _ => error.sqlstate.starts_with("08") || error.sqlstate == "40001",
     }
@@ -166,6 +168,10 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> Option<&'a str> {
     Some(text.split_once(begin)?.1.split_once(end)?.0)
 }
 
+fn same_number(message: &str) -> bool {
+    ["same server_uuid", "same server_id"].iter().any(|words| message.contains(words))
+}
+
 /// The server has one number for everything that ends its reading of the log, and tells the cause in words (MySQL's
 /// `sql/rpl_binlog_sender.cc`, MariaDB's `sql/sql_repl.cc`).
 fn log_gone(message: &str) -> &'static str {
@@ -179,8 +185,6 @@ fn log_gone(message: &str) -> &'static str {
     ]) {
         "the log that the position needs is gone. Connect to a server that still has it, or `headwater accept gap` goes on with \
          the oldest that is there; binlog_expire_logs_seconds says how long the log is kept"
-    } else if says(&["same server_uuid", "same server_id", "server_uuid/server_id"]) {
-        "another replica has our number: set `server_id` in [source] to one that no other has"
     } else if says(&["Binary log is not open", "binary logging is not enabled"]) {
         "turn the log on: log_bin in the server's configuration"
     } else if says(&["max_allowed_packet", "slave_max_allowed_packet"]) {

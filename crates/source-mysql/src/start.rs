@@ -44,10 +44,10 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
     let captured = captured(&mut control, patterns)?;
     let floor = floor(&mut control, config, &server)?;
     let number = config.own_server_id();
-    check_rivals(&mut control, number)?;
+    check_rivals(&mut control, config)?;
     let mut replication = Connection::open(config, Purpose::Replication)?;
     prepare(&mut replication, config, &server, &place)?;
-    register(&mut replication, number)?;
+    register(&mut replication, number, &config.replica_host())?;
     let (transport, early) = replication.start_dump(&dump(number, &place.passed))?;
     Ok(Begun { control, transport, early, server, place, captured, floor })
 }
@@ -189,27 +189,24 @@ fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Member>
 }
 
 /// Two readers with one number: the server ends the older one's stream, over and over.
-fn check_rivals(control: &mut Connection, number: u32) -> Result<(), Error> {
+fn check_rivals(control: &mut Connection, config: &Config) -> Result<(), Error> {
     // Where they are not shown, two of one number are noticed when the server ends the stream of the older one.
     let readers = catalog::readers(control)?.unwrap_or_default();
-    match rival(&readers, number) {
+    match rival(&readers, config) {
         Some(error) => Err(error),
         None => Ok(()),
     }
 }
 
 /// A reader that has our number and is none of ours.
-pub(crate) fn rival(readers: &[(String, String)], number: u32) -> Option<Error> {
-    let number = number.to_string();
-    let (_, host) = readers.iter().find(|(reader, host)| *reader == number && host != HOST)?;
+pub(crate) fn rival(readers: &[(String, String)], config: &Config) -> Option<Error> {
+    let (number, ours) = (config.own_server_id().to_string(), config.replica_host());
+    let (_, host) = readers.iter().find(|(reader, host)| *reader == number && *host != ours)?;
     Some(Error::stop(
         format!("another reader of this server's log has the server_id {number} (on host {host:?})"),
         "give one of the two another number: source.server_id",
     ))
 }
-
-/// What `SHOW REPLICAS` shows of us.
-const HOST: &str = "headwater";
 
 /// How long the stream may be silent.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -243,11 +240,11 @@ fn prepare(replication: &mut Connection, config: &Config, server: &Server, place
 const COM_REGISTER_SLAVE: u8 = 0x15;
 
 /// Shows us to `SHOW REPLICAS`.
-fn register(replication: &mut Connection, number: u32) -> Result<(), Error> {
+fn register(replication: &mut Connection, number: u32, host: &str) -> Result<(), Error> {
     let mut command = vec![COM_REGISTER_SLAVE];
     command.extend(number.to_le_bytes());
-    command.push(u8::try_from(HOST.len()).unwrap_or(0));
-    command.extend(HOST.as_bytes());
+    command.push(u8::try_from(host.len()).unwrap_or(0));
+    command.extend(host.as_bytes());
     // No user, no password, no port, no rank, and whoever the source is.
     command.extend([0; 2 + 2 + 4 + 4]);
     let registered = replication.command("registering as a reader of the log", &command);

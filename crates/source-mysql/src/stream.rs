@@ -26,12 +26,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use change::{
-    Change, Copies, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table, Transaction,
+    Change, Copies, Identity, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table,
+    TableName, Transaction,
 };
 
-use crate::catalog::Server;
+use crate::catalog::{self, Server};
 use crate::config::{Config, Patterns};
 use crate::connection::Connection;
+use crate::declared;
 use crate::error::Error;
 use crate::position::{Cut, FilePlace, Passed, Place};
 use crate::queue::{Popped, Queue};
@@ -188,7 +190,11 @@ impl Running {
         progress: BTreeMap<String, String>,
         copies: Copies,
     ) -> Result<(Self, Started), Error> {
-        let Begun { control, transport, early, server, place, captured, floor } = begun;
+        let Begun { mut control, transport, early, server, place, captured, floor } = begun;
+        let identity = server.key_identity();
+        let tables =
+            captured.iter().filter_map(|member| declared(&mut control, &server, &member.name, identity).transpose());
+        let tables: Vec<Arc<Table>> = tables.collect::<Result<_, Error>>()?;
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let reader = StreamReader::new(transport, &early, Arc::clone(&queue), config.deadline);
         let reader = std::thread::Builder::new()
@@ -201,7 +207,7 @@ impl Running {
             server_identity: server.identity.clone(),
             columns: source_columns(),
         };
-        tracing::debug!(tables = captured.len(), flavour = %server.flavour, version = server.version, "the binlog is read");
+        tracing::debug!(flavour = %server.flavour, version = server.version, "the binlog is read");
         let mut snapshots = Snapshots::new(config, &server, &queue, progress, copies, floor);
         snapshots.add(captured)?;
         let watch = Watch::begin(config.clone(), patterns.clone(), snapshots.door())?;
@@ -236,7 +242,7 @@ impl Running {
             publishing: None,
             progress: Default::default(),
         };
-        Ok((running, Started { info, position, tables: Vec::new() }))
+        Ok((running, Started { info, position, tables }))
     }
 
     fn place(&self) -> Place {
@@ -365,6 +371,18 @@ impl Running {
             }
         }
     }
+}
+
+/// A table as the catalogue shows it now, so that its schema can be known before its first row. `None`: it is gone, or only
+/// the log can tell what its columns are.
+fn declared(
+    control: &mut Connection,
+    server: &Server,
+    name: &TableName,
+    identity: Identity,
+) -> Result<Option<Arc<Table>>, Error> {
+    let Some(catalogue) = catalog::describe(control, name)? else { return Ok(None) };
+    Ok(declared::table(name, &catalogue, server.flavour, identity).ok().flatten().map(Arc::new))
 }
 
 impl Drop for Running {

@@ -116,7 +116,7 @@ impl Shape {
         let name = TableName::new(map.schema, map.name);
         let wire = |problem| ShapeError::Wire { table: name.clone(), problem };
         let storages = map.storages().map_err(wire)?;
-        let metadata = map.metadata(&storages).map_err(wire)?;
+        let metadata = map.metadata(&storages, flavour).map_err(wire)?;
         if let Some(there) = catalogue.map(|catalogue| catalogue.columns.len()).filter(|there| *there != storages.len())
         {
             return Err(ShapeError::Columns { table: name, here: storages.len(), there });

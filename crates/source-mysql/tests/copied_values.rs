@@ -1,7 +1,7 @@
 //! One catalogue of types and values down both roads: what the log shows of a row, and what a copy shows of it, are the same
 //! values of the same table, byte for byte.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The stream against real servers: rows, positions, and what is refused.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 use std::time::Duration;
 
@@ -101,6 +101,46 @@ fn rows_of_every_kind_of_change() {
         );
         source.close().unwrap();
     });
+}
+
+const COLUMNS: &str = "a tinyint, b tinyint unsigned, c smallint, d mediumint unsigned, e int not null, f int unsigned, g bigint, \
+    h bigint unsigned, i float, j double, k decimal(65,30), l decimal(5,0) unsigned, m bit(1), n bit(64), o year, p date, q time, \
+    r time(3), s datetime, t datetime(6), u timestamp null, v timestamp(6) null, w char(3), x varchar(20), y varchar(300), \
+    z char(30) character set latin1, aa varchar(10) character set sjis, ab tinytext, ac text, ad mediumtext, ae longtext, \
+    af binary(3), ag varbinary(20), ah tinyblob, ai blob, aj mediumblob, ak longblob, al enum('x','é'), am set('a','b','c'), \
+    an json, ao geometry, ap point, aq bool, ar text character set utf16, at varchar(5) collate utf8mb4_bin, au int(5) zerofill, \
+    av int generated always as (e + 1) stored, aw int generated always as (e + 1) virtual, `ax y.z``é` int, \
+    primary key (e, w)";
+
+/// What the catalogue declares is what the log shows: else a schema would be registered that no event has.
+#[test]
+fn tables_are_described_before_their_first_row() {
+    for flavour in Flavour::ALL {
+        println!("{flavour:?}");
+        let database = shared::mysql(flavour).create_database().unwrap();
+        let more = match flavour {
+            Flavour::MySql => ", ba vector(3), bb varchar(9) invisible",
+            Flavour::MariaDb => ", ba inet6, bb uuid, bc varchar(9) invisible, bd inet4",
+            Flavour::MariaDbUnstable => ", ba inet6, bb uuid, bc varchar(9) invisible, bd inet4, be vector(3)",
+        };
+        database.execute(&format!("create table t ({COLUMNS}{more}); create table keyless (a int)")).unwrap();
+        let (mut source, started) = started(&config(&database, &["*"]), None);
+        database.execute("insert into t (e, w) values (1, 'a'); insert into keyless values (1)").unwrap();
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            if let change::Step::Table(table) = source.next(PATIENCE).unwrap() {
+                seen.push(std::sync::Arc::clone(table));
+            }
+        }
+        seen.sort_by(|a, b| a.name.cmp(&b.name));
+        for (seen, declared) in seen.iter().zip(&started.tables) {
+            for (seen, declared) in seen.columns.iter().zip(&declared.columns) {
+                assert_eq!(seen, declared);
+            }
+            assert_eq!(seen, declared);
+        }
+        assert_eq!(started.tables.len(), 2);
+    }
 }
 
 /// From each place that a checkpoint could name the rest comes, and nothing but the rest.
@@ -225,7 +265,11 @@ fn tables_are_renamed() {
 
 #[test]
 fn a_statement_in_the_place_of_rows_is_refused() {
-    everywhere(|database| {
+    // On servers of its own: a statement stops every stream of its server.
+    for flavour in Flavour::ALL {
+        println!("{flavour:?}");
+        let server = MySql::start(flavour).unwrap();
+        let database = &server.create_database().unwrap();
         database.execute("create table t (id int primary key); create table other (id int primary key)").unwrap();
         let (mut source, _) = started(&config(database, &["t"]), None);
         database
@@ -234,7 +278,7 @@ fn a_statement_in_the_place_of_rows_is_refused() {
         let (what, help) = stopped(&mut source);
         assert!(what.contains("statement (insert)"), "{what}");
         assert!(help.contains("SET GLOBAL binlog_format = 'ROW'"), "{help}");
-    });
+    }
 }
 
 /// Rows of an XA transaction are in the log before anybody knows whether it commits.
@@ -248,7 +292,12 @@ fn a_prepared_transaction_is_never_published() {
         database
             .execute(&format!("xa start '{xid}a'; insert into other values (1); xa end '{xid}a'; xa prepare '{xid}a'"))
             .unwrap();
-        database.execute(&format!("xa commit '{xid}a'; insert into t values (1)")).unwrap();
+        // The server lets others end it once it has noticed that its connection is gone.
+        let end = |how: &str| {
+            testkit::eventually(PATIENCE, how, || database.execute(&format!("xa {how}"))).unwrap();
+        };
+        end(&format!("commit '{xid}a'"));
+        database.execute("insert into t values (1)").unwrap();
         assert_eq!(changes(&read(&mut source, 1)), ["1/1 insert t - (1)"]);
         database
             .execute(&format!("xa start '{xid}b'; insert into t values (2); xa end '{xid}b'; xa prepare '{xid}b'"))
@@ -256,7 +305,7 @@ fn a_prepared_transaction_is_never_published() {
         let (what, help) = stopped(&mut source);
         assert!(what.contains("prepared by XA"), "{what}");
         assert!(help.contains("without XA"), "{help}");
-        database.execute(&format!("xa rollback '{xid}b'")).unwrap();
+        end(&format!("rollback '{xid}b'"));
     });
 }
 
@@ -304,4 +353,19 @@ fn a_log_that_lacks_something_is_refused() {
         let (what, _) = refused(&config, &resume(&Position::new(ahead), &begun));
         assert!(what.contains("lacks transactions") || what.contains("behind the checkpoint"), "{what}");
     }
+}
+
+/// MariaDB's `FULL_NODUP`: the log has the old row, and of the new one what changed.
+#[test]
+fn a_new_row_is_completed_from_the_old_one() {
+    let server = MySql::builder(Flavour::MariaDbUnstable).set("binlog-row-image", "FULL_NODUP").start().unwrap();
+    let database = server.create_database().unwrap();
+    database.execute("create table t (id int primary key, a text, b text)").unwrap();
+    let (mut source, _) = started(&config(&database, &["t"]), None);
+    database.execute("insert into t values (1, 'a', null); update t set b = 'b'; delete from t").unwrap();
+    let lines = read(&mut source, 3);
+    assert_eq!(
+        changes(&lines),
+        ["1/1 insert t - (1,a,null)", "1/1 update t (1,a,null) (1,a,b)", "1/1 delete t (1,a,b) -"]
+    );
 }

@@ -48,13 +48,7 @@ pub fn run(config: &Config, accepted: Accepted, yes: bool) -> Result<(), Failure
     Ok(())
 }
 
-fn explain(
-    config: &Config,
-    accepted: Accepted,
-    old: &str,
-    old_server: &str,
-    place: &Elsewhere,
-) -> String {
+fn explain(config: &Config, accepted: Accepted, old: &str, old_server: &str, place: &Elsewhere) -> String {
     let lost = match accepted {
         Accepted::Gap => "changes between the two positions will never be published",
         Accepted::Identity => {

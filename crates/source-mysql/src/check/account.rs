@@ -49,7 +49,7 @@ pub(super) fn readers(control: &mut Connection, config: &Config) -> Result<Findi
     let Some(readers) = catalog::readers(control)? else {
         return Ok(good(subject, "is this pipeline's number; who else reads the log is not shown to this account"));
     };
-    Ok(match start::rival(&readers, number) {
+    Ok(match start::rival(&readers, config) {
         Some(error) => {
             let help = "give this pipeline a number that nobody has, server_id under [source]: SHOW REPLICAS (MariaDB: SHOW \
                         SLAVE HOSTS) lists those that are taken";

@@ -117,8 +117,8 @@ impl Look<'_> {
 
     fn image(&self) -> Finding {
         let image = &self.server.image;
-        if image.eq_ignore_ascii_case("FULL") {
-            return good("binlog_row_image", "FULL: `before` and `after` are whole rows");
+        if self.server.logs_whole_rows() {
+            return good("binlog_row_image", format!("{image}: `before` and `after` are whole rows"));
         }
         let what =
             format!("is {image}: what an update leaves out of the log is null in its event, and listed in `absent`");

@@ -88,33 +88,33 @@ mod tests {
     use crate::value::temporal::Form;
 
     /// What the log has, what a query prints, the part and its literal.
-    fn same(meaning: Meaning, log: &[u8], printed: &[u8], expected: &str, sql: &str) {
+    fn same(meaning: &Meaning, log: &[u8], printed: &[u8], expected: &str, sql: &str) {
         let copied = Meaning::Printed(Box::new(meaning.clone()));
         let copied = if matches!(meaning, Meaning::Text(_) | Meaning::Padded(_)) { meaning.clone() } else { copied };
-        assert_eq!(part(&meaning, log).as_deref(), Some(expected));
+        assert_eq!(part(meaning, log).as_deref(), Some(expected));
         assert_eq!(part(&copied, printed).as_deref(), Some(expected));
         assert_eq!(literal(&copied, expected), sql);
     }
 
     #[test]
     fn both_roads_give_one_key() {
-        same(Meaning::Integer { width: 4, unsigned: false }, &[0xff; 4], b"-1", "-1", "-1");
-        same(Meaning::Integer { width: 2, unsigned: true }, &[42, 0], b"00042", "42", "42");
-        same(Meaning::Decimal { precision: 4, scale: 2 }, &[0x80, 50], b"00.50", "0.50", "0.50");
-        same(Meaning::Text(Charset::Latin1), b"\xe9'", b"\xe9'", "e927", "_latin1 x'e927'");
-        same(Meaning::Text(Charset::Utf8), b"", b"", "", "_utf8mb4 x''");
-        same(Meaning::Padded(3), &[1], &[1, 0, 0], "010000", "x'010000'");
-        same(Meaning::Enum(vec!["a".to_owned()]), &[1], b"1", "1", "1");
-        same(Meaning::Temporal(Form::Date), &[0, 0, 0], b"0000-00-00", "0000-00-00", "'0000-00-00'");
+        same(&Meaning::Integer { width: 4, unsigned: false }, &[0xff; 4], b"-1", "-1", "-1");
+        same(&Meaning::Integer { width: 2, unsigned: true }, &[42, 0], b"00042", "42", "42");
+        same(&Meaning::Decimal { precision: 4, scale: 2 }, &[0x80, 50], b"00.50", "0.50", "0.50");
+        same(&Meaning::Text(Charset::Latin1), b"\xe9'", b"\xe9'", "e927", "_latin1 x'e927'");
+        same(&Meaning::Text(Charset::Utf8), b"", b"", "", "_utf8mb4 x''");
+        same(&Meaning::Padded(3), &[1], &[1, 0, 0], "010000", "x'010000'");
+        same(&Meaning::Enum(vec!["a".to_owned()]), &[1], b"1", "1", "1");
+        same(&Meaning::Temporal(Form::Date), &[0, 0, 0], b"0000-00-00", "0000-00-00", "'0000-00-00'");
         same(
-            Meaning::Uuid,
+            &Meaning::Uuid,
             &[0x12],
             b"12000000-0000-0000-0000-000000000000",
             "12000000-0000-0000-0000-000000000000",
             "'12000000-0000-0000-0000-000000000000'",
         );
         same(
-            Meaning::Float,
+            &Meaning::Float,
             &0.1f32.to_le_bytes(),
             b"0.10000000149011612",
             "0.10000000149011612",

@@ -277,7 +277,7 @@ impl Running {
     }
 
     fn shape(&mut self, map: &TableMap<'_>, name: &change::TableName) -> Result<Shape, Error> {
-        let identity = self.identity();
+        let identity = self.server.key_identity();
         let catalogue = self.look_up(name)?;
         let read = |catalogue: Option<&Catalogue>| Shape::read(map, self.server.flavour, catalogue, identity);
         let shape = match read(catalogue.as_ref()) {

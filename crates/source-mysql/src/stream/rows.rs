@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use change::{Identity, Kind, TableName, ValueError};
+use change::{Kind, TableName, ValueError};
 
 use super::events::LARGEST;
 use super::{DOING, Event, InFlight, Known, Running, disorder};
@@ -196,7 +196,7 @@ impl Running {
 
     /// A table of which the log has shown no row yet.
     fn undescribed(&mut self, name: &TableName) -> Result<Known, Error> {
-        let identity = self.identity();
+        let identity = self.server.key_identity();
         let flavour = self.server.flavour;
         let found = self.look_up(name)?;
         let table = found.map(|catalogue| declared::table(name, &catalogue, flavour, identity)).transpose();
@@ -209,10 +209,6 @@ impl Running {
         })?;
         let shape = Arc::new(Shape::nobody());
         Ok(Known { fingerprint: Vec::new(), shape, table: Arc::new(table), order: 0, serial: 0, announced: false })
-    }
-
-    pub(super) fn identity(&self) -> Identity {
-        self.server.key_identity()
     }
 }
 

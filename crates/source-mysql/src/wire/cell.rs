@@ -180,8 +180,18 @@ impl Storage {
         )
     }
 
-    /// Types of which the optional metadata say the collation; 63 for binary ones.
-    pub const fn has_collation(self) -> bool {
+    /// Types of which MySQL's optional metadata say the collation; 63 for binary ones (`is_character_type`,
+    /// `sql/log_event.cc`). A VECTOR has one too, which means nothing.
+    pub const fn has_mysql_collation(self) -> bool {
+        self.is_character() || matches!(self, Self::Vector { .. })
+    }
+
+    /// The same for MariaDB (`is_character_type`, `sql/log_event_client.cc`), where a geometry has one.
+    pub const fn has_mariadb_collation(self) -> bool {
+        self.is_character() || matches!(self, Self::Geometry { .. })
+    }
+
+    const fn is_character(self) -> bool {
         matches!(
             self,
             Self::Char { .. }

@@ -6,6 +6,7 @@
 
 use super::cell::Storage;
 use super::reader::{Reader, WireError};
+use crate::flavour::Flavour;
 
 /// Everything that the fields say, by column of the table where it is about one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,9 +47,13 @@ const ENUM_SET_COLUMN_CHARSET: u8 = 11;
 const COLUMN_VISIBILITY: u8 = 12;
 const VECTOR_DIMENSION: u8 = 13;
 
-pub(super) fn read<'a>(bytes: &'a [u8], storages: &[Storage]) -> Result<Metadata<'a>, WireError> {
+pub(super) fn read<'a>(bytes: &'a [u8], storages: &[Storage], flavour: Flavour) -> Result<Metadata<'a>, WireError> {
     let mut reader = Reader::new("optional metadata of a table map event", bytes);
-    let mut fields = Fields { storages, found: Metadata::default() };
+    let has_collation = match flavour {
+        Flavour::MySql => Storage::has_mysql_collation,
+        Flavour::MariaDb => Storage::has_mariadb_collation,
+    };
+    let mut fields = Fields { storages, has_collation, found: Metadata::default() };
     fields.found.columns.resize_with(storages.len(), ColumnMetadata::default);
     while !reader.is_empty() {
         let number = reader.u8()?;
@@ -66,6 +71,7 @@ const fn is_enum_or_set(storage: Storage) -> bool {
 
 struct Fields<'a, 's> {
     storages: &'s [Storage],
+    has_collation: fn(Storage) -> bool,
     found: Metadata<'a>,
 }
 
@@ -73,8 +79,8 @@ impl<'a> Fields<'a, '_> {
     fn field(&mut self, number: u8, field: &mut Reader<'a>) -> Result<(), WireError> {
         match number {
             SIGNEDNESS => self.flags(field, Storage::has_sign, |column, unsigned| column.unsigned = Some(unsigned)),
-            DEFAULT_CHARSET => self.default_collation(field, Storage::has_collation),
-            COLUMN_CHARSET => self.collations(field, Storage::has_collation),
+            DEFAULT_CHARSET => self.default_collation(field, self.has_collation),
+            COLUMN_CHARSET => self.collations(field, self.has_collation),
             COLUMN_NAME => {
                 self.found.full = true;
                 self.each(
@@ -229,7 +235,7 @@ mod tests {
             &[COLUMN_VISIBILITY, 1, 0b1111_0000],
         ]
         .concat();
-        let metadata = read(&bytes, &STORAGES).unwrap();
+        let metadata = read(&bytes, &STORAGES, Flavour::MySql).unwrap();
         let [a, b, c, d, e] = &metadata.columns[..] else { panic!() };
         assert_eq!((a.unsigned, b.unsigned, d.unsigned), (Some(false), None, Some(true)));
         assert_eq!((a.collation, b.collation, c.collation, e.collation), (None, Some(45), Some(8), Some(63)));
@@ -238,7 +244,21 @@ mod tests {
         assert_eq!((d.visible, e.visible), (Some(true), Some(false)));
         assert_eq!(metadata.primary_key, Some(vec![(3, 0), (1, 7)]));
         assert!(metadata.full);
-        assert!(!read(&[], &STORAGES).unwrap().full);
+        assert!(!read(&[], &STORAGES, Flavour::MySql).unwrap().full);
+    }
+
+    /// Which columns have a collation is not the same for both: a wrong count gives a text another column's.
+    #[test]
+    fn vectors_and_geometries_count_among_texts_where_they_do() {
+        let text = Storage::VarChar { most: 10 };
+        let storages = [Storage::Geometry { prefix: 4 }, text, Storage::Vector { prefix: 4 }, text];
+        let bytes = [COLUMN_CHARSET, 3, 63, 46, 8];
+        let collations = |flavour| {
+            let metadata = read(&bytes, &storages, flavour).unwrap();
+            metadata.columns.iter().map(|column| column.collation).collect::<Vec<_>>()
+        };
+        assert_eq!(collations(Flavour::MySql), [None, Some(63), Some(46), Some(8)]);
+        assert_eq!(collations(Flavour::MariaDb), [Some(63), Some(46), None, Some(8)]);
     }
 
     #[test]
@@ -253,7 +273,7 @@ mod tests {
             &[ENUM_LABELS, 3, 3, 1, b'a'],
             &[SIGNEDNESS, 9],
         ] {
-            assert!(read(bad, &STORAGES).is_err(), "{bad:?}");
+            assert!(read(bad, &STORAGES, Flavour::MySql).is_err(), "{bad:?}");
         }
     }
 }

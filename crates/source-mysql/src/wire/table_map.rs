@@ -3,6 +3,7 @@
 use super::cell::Storage;
 use super::metadata::{self, Metadata};
 use super::reader::{Reader, WireError};
+use crate::flavour::Flavour;
 
 /// A table under the number that the rows events use (`libs/mysql/binlog/event/rows_event.h`, `Table_map_event`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +66,8 @@ impl<'a> TableMap<'a> {
     /// # Errors
     ///
     /// An unknown field, or one that does not fit the columns.
-    pub fn metadata(&self, storages: &[Storage]) -> Result<Metadata<'a>, WireError> {
-        metadata::read(self.optional, storages)
+    pub fn metadata(&self, storages: &[Storage], flavour: Flavour) -> Result<Metadata<'a>, WireError> {
+        metadata::read(self.optional, storages, flavour)
     }
 }
 

@@ -145,6 +145,7 @@ pub(crate) fn catalogue(name: &str) -> HashMap<String, Catalogue> {
             name: column.to_owned(),
             column_type: column_type.to_owned(),
             character_set: (character_set != "\\N").then(|| character_set.to_owned()),
+            nullable: key != "PRI",
         });
         if key == "PRI" {
             catalogue.primary_key.push(column.to_owned());

@@ -217,6 +217,7 @@ fn old_times_with_fractions_are_refused() {
             name: name.to_owned(),
             column_type: column_type.to_owned(),
             character_set: None,
+            nullable: true,
         };
         let comment = "/* mariadb-5.3 */";
         let types = ["int(11)", &format!("time {comment}"), &format!("datetime {comment}"), "timestamp", "date"];

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use change::Source;
 use source_mysql::{Config, MySqlSource, Snapshot};
-use testkit::lines::{Line, changes, read_silence, read_until};
+use testkit::lines::{Line, changes, next, read_silence, read_until};
 use testkit::{Flavour, MySqlDatabase, shared};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// In several chunks.
-const ROWS: u32 = 6000;
+const ROWS: u32 = 4000;
 
 /// A table of several chunks, and what happens to it when the first of them was published.
 struct Scenario {
@@ -108,7 +108,14 @@ fn run(database: &MySqlDatabase, scenario: &Scenario) {
     let is_progress = |line: &Line| line.text.starts_with("progress ") && line.text.contains("\"end\":false");
     let mut all = read_until(&mut source, PATIENCE, |lines| lines.last().is_some_and(is_progress)).unwrap();
     for change in *changes {
-        database.execute(&change.replace('T', table)).unwrap();
+        // DDL waits for the chunk that is being read, and a table that is copied whole is read as it is published.
+        let (database, change) =
+            (shared::mysql(database.flavour()).database(&database.name), change.replace('T', table));
+        let altering = std::thread::spawn(move || database.execute(&change));
+        while !altering.is_finished() {
+            all.extend(next(&mut source).unwrap().map(|text| Line { text, position: source.position() }));
+        }
+        altering.join().unwrap().unwrap();
         all.extend(read_silence(&mut source).unwrap());
     }
     let words = format!("progress {}.{last} ", database.name);

@@ -142,15 +142,14 @@ fn an_idle_server_is_copied() {
         database.execute("create table t (id int primary key, pad varchar(2000))").unwrap();
         let rows: Vec<String> = (0..3000).map(|id| format!("({id}, repeat('x', 2000))")).collect();
         database.execute(&format!("insert into t values {}", rows.join(","))).unwrap();
-        // The log goes on in a new file, in which nothing is.
-        database.execute("flush binary logs").unwrap();
+        // The server leaves out what is in its file already, and then has nothing to say: its heartbeats name the place.
         let (mut source, begun) = started(&config(&database, &["t"]), None);
         let lines = read_until(&mut source, PATIENCE, complete(1)).unwrap();
         assert_eq!(reads(&lines).len(), 3000);
         assert!(lines.iter().filter(|line| line.text == "chunk").count() > 2, "it is copied in chunks");
         source.close().unwrap();
-        // Again, with all of it behind the position, and the end in a file behind.
-        database.execute("flush binary logs").unwrap();
+        // Again, and the log goes on in new files, in which nothing is.
+        database.execute("flush binary logs; flush binary logs").unwrap();
         let (mut source, _) =
             started(&config(&database, &["t"]), Some(&resume(&begun.position, &begun, BTreeMap::new())));
         let lines = read_until(&mut source, PATIENCE, complete(1)).unwrap();

@@ -82,3 +82,23 @@ fn storage(declared: &Declared, flavour: Flavour) -> Option<Storage> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_of_the_future_is_named() {
+        let declared = |name: &str, column_type: &str| Declared {
+            name: name.to_owned(),
+            column_type: column_type.to_owned(),
+            character_set: None,
+            nullable: true,
+        };
+        let columns =
+            vec![declared("a", "BIGINT(20) unsigned"), declared("b", "timestamp(6)"), declared("c", "interval day")];
+        let catalogue = Catalogue { columns, primary_key: Vec::new() };
+        let found = unknown(&catalogue, Flavour::MySql);
+        assert_eq!(found.map(|column| column.name.as_str()), Some("c"));
+    }
+}

@@ -329,6 +329,32 @@ fn rights_are_enough(server: &MySql) {
     begin().unwrap();
 }
 
+/// Every type of the corpus, as each server's catalogue writes it.
+#[test]
+fn every_type_is_known() {
+    everywhere(|server| {
+        let database = server.create_database().unwrap();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut count = 0;
+        for file in files.filter(|path| path.extension().is_some_and(|ending| ending == "sql")) {
+            let text = std::fs::read_to_string(file).unwrap();
+            // Not every server has every type.
+            let made = text
+                .lines()
+                .filter(|line| line.starts_with("create table "))
+                .filter(|line| database.execute(line).is_ok());
+            count += made.count();
+        }
+        assert!(count >= 20, "{count}");
+        let findings = all(&config(&database, &["*"]));
+        let strange: Vec<&Finding> = findings.iter().filter(|finding| finding.severity == Severity::Problem).collect();
+        assert!(strange.is_empty(), "{strange:#?}");
+        let tables = findings.iter().filter(|finding| finding.subject.starts_with("table ")).count();
+        assert!(tables >= 20, "{findings:#?}");
+    });
+}
+
 #[test]
 fn databases_that_are_not_logged() {
     for flavour in Flavour::ALL {

@@ -64,6 +64,7 @@ const UNSAFE_FILES: &[&str] = &[
     "crates/sink-kafka/src/handover.rs",
     "crates/sink-kafka/src/producer.rs",
     // Socket options that the standard library does not know.
+    "crates/source-mysql/src/sockopt.rs",
     "crates/source-postgres/src/sockopt.rs",
     // Signals, the parent-death signal, the effective user; connections that end with a reset.
     "crates/testkit/src/process.rs",

@@ -437,7 +437,9 @@ impl Snapshots {
 
     fn failed(&mut self, at: usize, error: Error) -> Result<(), Error> {
         let task = &mut self.tasks[at];
-        task.pause = Some(Instant::now() + PAUSE);
+        // While a table without a key waits for its lock, its writers wait behind it.
+        let pause = if task.table.is_keyless { 10 * PAUSE } else { PAUSE };
+        task.pause = Some(Instant::now() + pause);
         match SourceError::from(error) {
             SourceError::Retry { what } => {
                 tracing::warn!(table = %task.table.name, "{what}; the snapshot goes on behind its last chunk");

@@ -45,6 +45,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// The server's numbers for a name that stands for nothing: database, table.
 const GONE: [u16; 3] = [1049, 1051, 1146];
+/// … and for a right that the account lacks on a database or table.
+const DENIED: [u16; 2] = [1044, 1142];
 
 /// What to read next of a table.
 #[derive(Debug)]
@@ -299,7 +301,8 @@ impl Pair {
     /// Locks the table against DDL; one without a key on MySQL, whose snapshots have no place of their own, against writers
     /// too. `false`: it is gone.
     fn lock(&mut self, doing: &str, touch: &str, order: &Order, server: &Server) -> Result<bool, Error> {
-        let locked = if order.table.is_keyless && server.flavour == Flavour::MySql {
+        let whole = order.table.is_keyless && server.flavour == Flavour::MySql;
+        let locked = if whole {
             // Whoever writes waits behind us while we wait for others: not for long.
             self.guard.execute(doing, "SET lock_wait_timeout = 1")?;
             self.guard.execute(doing, &format!("LOCK TABLES {} READ", select::table(&order.table.name)))
@@ -311,6 +314,18 @@ impl Pair {
             Err(error) if error.code().is_some_and(|code| GONE.contains(&code)) => {
                 self.unlock(doing)?;
                 Ok(false)
+            }
+            Err(error) if whole && error.code().is_some_and(|code| DENIED.contains(&code)) => {
+                let name = &order.table.name;
+                Err(Error::stop(
+                    error.to_string(),
+                    format!(
+                        "{name} has no primary key, and to copy it the account has to lock it for a moment: GRANT LOCK TABLES ON \
+                         {}.* TO it (its name: SELECT CURRENT_USER()), or ALTER TABLE {} ADD PRIMARY KEY (…)",
+                        catalog::identifier(&name.schema),
+                        select::table(name)
+                    ),
+                ))
             }
             locked => locked.map(|()| true),
         }

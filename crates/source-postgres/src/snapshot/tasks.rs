@@ -498,10 +498,7 @@ impl Snapshots {
         match chunk.reach() {
             Reach::Next { after, end } => {
                 if progress.by != chunk.rows.by {
-                    // Rows may have moved before the first chunk was read: those are by this key already.
-                    if !progress.by.is_empty() {
-                        progress.again.clear();
-                    }
+                    progress.again.clear();
                     progress.rows = 0;
                     progress.by.clone_from(&chunk.rows.by);
                 }

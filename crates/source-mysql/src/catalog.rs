@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use change::{Identity, TableName};
 
+use crate::config::Patterns;
 use crate::connection::{Connection, Row};
 use crate::error::Error;
 use crate::flavour::Flavour;
@@ -131,6 +132,27 @@ pub(crate) fn gtid_variable(control: &mut Connection, name: &'static str) -> Res
     text.parse().map_err(|_| strange(&doing))
 }
 
+/// Where the log ends as a transaction that began with a consistent snapshot sees it. MariaDB only.
+pub(crate) fn snapshot_place(reader: &mut Connection) -> Result<FilePlace, Error> {
+    let doing = "asking for the snapshot's place in the log";
+    let rows = reader.query(doing, "SHOW STATUS LIKE 'binlog\\_snapshot\\_%'")?;
+    let value = |name: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row.first().and_then(Option::as_deref).is_some_and(|found| found.eq_ignore_ascii_case(name)));
+        field(row.ok_or_else(|| strange(doing))?, 1, doing)
+    };
+    let offset = value("binlog_snapshot_position")?.parse().map_err(|_| strange(doing))?;
+    Ok(FilePlace { file: value("binlog_snapshot_file")?.to_owned(), offset })
+}
+
+/// Microseconds since 1970 by the server's clock.
+pub(crate) fn time(control: &mut Connection) -> Result<i64, Error> {
+    let doing = "asking for the server's time";
+    let rows = control.query(doing, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)")?;
+    field(rows.first().ok_or_else(|| strange(doing))?, 0, doing)?.parse().map_err(|_| strange(doing))
+}
+
 /// The server knows the statement by another word.
 const PARSE_ERROR: u16 = 1064;
 /// The account lacks a right: for a command, a table, its columns, or a statement.
@@ -244,6 +266,51 @@ pub(crate) fn relations(control: &mut Connection) -> Result<Vec<Candidate>, Erro
         Ok(Candidate { name, kind: field(row, 2, doing)?.to_owned() })
     };
     rows.iter().map(candidate).collect()
+}
+
+/// A table that is captured, as far as a copy has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) name: TableName,
+    /// It has no primary key: nothing tells its rows apart.
+    pub(crate) is_keyless: bool,
+    /// How many rows it has, by the server's own estimate.
+    pub(crate) estimate: Option<u64>,
+}
+
+/// The captured tables that are there now.
+pub(crate) fn members(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Member>, Error> {
+    let doing = "asking for the tables";
+    let rows = control.query(
+        doing,
+        "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_ROWS, k.TABLE_NAME IS NULL FROM information_schema.TABLES t \
+         LEFT JOIN information_schema.TABLE_CONSTRAINTS k ON k.TABLE_SCHEMA = t.TABLE_SCHEMA \
+         AND k.TABLE_NAME = t.TABLE_NAME AND k.CONSTRAINT_TYPE = 'PRIMARY KEY' \
+         WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND t.TABLE_SCHEMA NOT IN \
+         ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME",
+    )?;
+    let member = |row: &Row| {
+        let name = TableName::new(field(row, 0, doing)?, field(row, 1, doing)?);
+        let estimate = row.get(2).and_then(Option::as_deref).and_then(|rows| rows.parse().ok());
+        Ok(Member { name, is_keyless: field(row, 3, doing)? == "1", estimate })
+    };
+    let all = rows.iter().map(member).collect::<Result<Vec<_>, Error>>()?;
+    Ok(all.into_iter().filter(|member| patterns.matches(&member.name)).collect())
+}
+
+/// The collations of a table's columns that have one.
+pub(crate) fn collations(control: &mut Connection, table: &TableName) -> Result<Vec<(String, String)>, Error> {
+    let doing = format!("asking for the collations of {table}");
+    let rows = control.query(
+        &doing,
+        &format!(
+            "SELECT COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+             AND COLLATION_NAME IS NOT NULL",
+            literal(&table.schema),
+            literal(&table.table)
+        ),
+    )?;
+    rows.iter().map(|row| Ok((field(row, 0, &doing)?.to_owned(), field(row, 1, &doing)?.to_owned()))).collect()
 }
 
 /// Tables whose engine does not undo what it did, with its name. Their rows are in the log whatever becomes of the

@@ -1,5 +1,6 @@
 //! What a person configures of a MySQL or MariaDB source, its defaults with their reasons, and what is refused.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,9 +33,48 @@ pub struct Config {
     pub deadline: Duration,
     #[serde(default = "default_connect_timeout", deserialize_with = "duration")]
     pub connect_timeout: Duration,
+    /// How often the catalogue is asked for new tables that match `tables`, where tables are copied.
+    #[serde(default = "default_table_interval", deserialize_with = "duration")]
+    pub table_interval: Duration,
     /// How many received bytes may wait for the encoder.
     #[serde(default = "default_queue_bytes")]
     pub queue_bytes: usize,
+    /// Whether the rows that are there when a table joins are published too.
+    #[serde(default)]
+    pub snapshot: Snapshot,
+    /// How many tables are copied at the same time, each with connections of its own.
+    #[serde(default = "default_snapshot_workers")]
+    pub snapshot_workers: usize,
+    /// How many bytes of rows all copies together read in a second; `None`: as many as they can.
+    #[serde(default)]
+    pub snapshot_rate: Option<u64>,
+    /// By table: which of its rows are copied, as SQL behind `WHERE`.
+    #[serde(default)]
+    pub snapshot_where: BTreeMap<String, String>,
+}
+
+/// Whether tables are copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Snapshot {
+    /// Each table once, when it joins.
+    Initial,
+    /// Only changes are published.
+    #[default]
+    Never,
+}
+
+/// Two keep a server of two cores and our encoder busy.
+pub(crate) const DEFAULT_SNAPSHOT_WORKERS: usize = 2;
+/// One cheap query each; a table made by a migration is seen before its first deploy uses it.
+pub(crate) const DEFAULT_TABLE_INTERVAL: Duration = Duration::from_secs(10);
+
+fn default_snapshot_workers() -> usize {
+    DEFAULT_SNAPSHOT_WORKERS
+}
+
+fn default_table_interval() -> Duration {
+    DEFAULT_TABLE_INTERVAL
 }
 
 /// Longer than a checkpoint stalls a server, and as long as MySQL's own `net_write_timeout` lets one wait.
@@ -105,7 +145,12 @@ impl Config {
             server_id: None,
             deadline: DEFAULT_DEADLINE,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            table_interval: DEFAULT_TABLE_INTERVAL,
             queue_bytes: DEFAULT_QUEUE_BYTES,
+            snapshot: Snapshot::default(),
+            snapshot_workers: DEFAULT_SNAPSHOT_WORKERS,
+            snapshot_rate: None,
+            snapshot_where: BTreeMap::new(),
         }
     }
 
@@ -129,6 +174,12 @@ impl Config {
             if value < Duration::from_millis(100) {
                 return Err(Error::stop(format!("{key}: {value:?} is too short"), "use at least 100ms"));
             }
+        }
+        if self.table_interval < Duration::from_millis(50) {
+            return Err(Error::stop("table_interval: less than 50ms would only load the server", "use 1s or more"));
+        }
+        if self.snapshot_workers == 0 {
+            return Err(Error::stop("snapshot_workers: nobody would copy", "use 1 or more, or snapshot = \"never\""));
         }
         if self.queue_bytes < 1 << 20 {
             return Err(Error::stop("queue_bytes: less than one MiB starves the encoder", "use 1048576 or more"));

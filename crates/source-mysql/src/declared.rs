@@ -14,9 +14,19 @@ pub(crate) fn table(
     flavour: Flavour,
     identity: Identity,
 ) -> Result<Option<Table>, ShapeError> {
+    Ok(shape(name, catalogue, flavour, identity)?.map(|shape| shape.table))
+}
+
+/// The same with the meanings of its columns.
+pub(crate) fn shape(
+    name: &TableName,
+    catalogue: &Catalogue,
+    flavour: Flavour,
+    identity: Identity,
+) -> Result<Option<Shape>, ShapeError> {
     let storages: Option<Vec<Storage>> = catalogue.columns.iter().map(|column| storage(column, flavour)).collect();
     let Some(storages) = storages else { return Ok(None) };
-    Shape::declared(name, catalogue, storages, flavour, identity).map(|shape| Some(shape.table))
+    Shape::declared(name, catalogue, storages, flavour, identity).map(Some)
 }
 
 /// The first column of a type that is not known.

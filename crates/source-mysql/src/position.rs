@@ -5,6 +5,7 @@
 //! `;server=…;begin=bin.000003:1204;rows=17` says that of the next transaction, which begins there on that very server, the
 //! first 17 rows of captured tables were received too.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -29,7 +30,7 @@ pub enum Passed {
 }
 
 /// A place in the files of one server.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FilePlace {
     pub file: String,
     /// Bytes from the file's beginning, where an event begins.
@@ -45,6 +46,26 @@ pub struct Cut {
     pub begin: FilePlace,
     /// Rows of captured tables that were received, at least one.
     pub rows: u64,
+}
+
+impl FilePlace {
+    /// Files are numbered by their extension, which grows from six digits to more.
+    fn rank(&self) -> (u64, &str, u64) {
+        let number = self.file.rsplit_once('.').and_then(|(_, number)| number.parse().ok());
+        (number.unwrap_or(0), &self.file, self.offset)
+    }
+}
+
+impl Ord for FilePlace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for FilePlace {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for FilePlace {
@@ -142,6 +163,13 @@ mod tests {
         ] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn files_are_in_the_order_of_their_numbers() {
+        let place = |text: &str| text.parse::<FilePlace>().unwrap();
+        let order = ["bin.000002:900", "bin.000010:4", "bin.000010:154", "bin.999999:4", "bin.1000000:4"].map(place);
+        assert!(order.is_sorted());
     }
 
     #[test]

@@ -33,6 +33,8 @@ struct Inner {
     spare: Vec<Vec<u8>>,
     end: Option<Error>,
     ended: bool,
+    /// Somebody has something else for whoever waits here.
+    nudged: bool,
 }
 
 /// What a wait for bytes came to.
@@ -45,7 +47,8 @@ pub(crate) enum Popped {
 
 impl Queue {
     pub(crate) fn new(limit: usize) -> Self {
-        let inner = Inner { chunks: VecDeque::new(), bytes: 0, spare: Vec::new(), end: None, ended: false };
+        let inner =
+            Inner { chunks: VecDeque::new(), bytes: 0, spare: Vec::new(), end: None, ended: false, nudged: false };
         Self {
             inner: Mutex::new(inner),
             filled: Condvar::new(),
@@ -58,6 +61,19 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere leaves the queue whole: every change to it is complete before the lock is given back.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the wait of whoever takes.
+    pub(crate) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.filled.notify_all();
+    }
+
+    /// Waits for a nudge, and takes nothing.
+    pub(crate) fn rest(&self, wait: Duration) {
+        let inner = self.lock();
+        let waited = self.filled.wait_timeout_while(inner, wait, |inner| !inner.nudged);
+        waited.unwrap_or_else(PoisonError::into_inner).0.nudged = false;
     }
 
     pub(crate) fn close(&self) {
@@ -115,13 +131,16 @@ impl Queue {
 
     pub(crate) fn pop(&self, wait: Duration) -> Popped {
         let inner = self.lock();
-        let waited = self.filled.wait_timeout_while(inner, wait, |inner| inner.chunks.is_empty() && !inner.ended);
+        let waited = self
+            .filled
+            .wait_timeout_while(inner, wait, |inner| inner.chunks.is_empty() && !inner.ended && !inner.nudged);
         let mut inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         if let Some(chunk) = inner.chunks.pop_front() {
             inner.bytes -= chunk.bytes.len();
             self.taken.notify_all();
             return Popped::Chunk(chunk);
         }
+        inner.nudged = false;
         match inner.ended {
             false => Popped::Nothing,
             true => Popped::Ended(

@@ -69,6 +69,21 @@ impl Image {
         }
     }
 
+    pub(crate) fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    /// Whether a value of a new image is not known: it was left out, or is a change to a document that is.
+    pub(crate) fn lacks_values(&self) -> bool {
+        let unknown =
+            |at: usize| !matches!(self.old.iter().find(|(column, _)| *column == at), Some((_, Cell::Bytes { .. })));
+        self.cells.iter().enumerate().any(|(at, cell)| match cell {
+            Cell::Missing => true,
+            Cell::Changes { .. } => unknown(at),
+            Cell::Null | Cell::Bytes { .. } => false,
+        })
+    }
+
     /// Whether columns are missing.
     pub fn is_partial(&self) -> bool {
         self.cells.contains(&Cell::Missing)

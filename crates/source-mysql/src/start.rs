@@ -1,9 +1,11 @@
 //! Everything that is checked before the first byte of the log is read, and the command that begins it.
 
-use change::{Position, Resume, TableName};
+use std::time::Duration;
 
-use crate::catalog::{self, Server};
-use crate::config::{Config, Patterns};
+use change::{Position, Resume};
+
+use crate::catalog::{self, Member, Server};
+use crate::config::{Config, Patterns, Snapshot};
 use crate::connection::{Connection, Purpose};
 use crate::error::Error;
 use crate::flavour::Flavour;
@@ -19,7 +21,9 @@ pub(crate) struct Begun {
     pub(crate) server: Server,
     pub(crate) place: Place,
     /// The tables to capture that are there now.
-    pub(crate) captured: Vec<TableName>,
+    pub(crate) captured: Vec<Member>,
+    /// Where the log ended before the first byte of it was read. `None`: nobody has to know, or may.
+    pub(crate) floor: Option<FilePlace>,
 }
 
 /// Connects, checks that the log goes on without a gap where the checkpoint ends, and asks for it from there.
@@ -36,14 +40,16 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
         }
         None => Place { passed: catalog::passed(&mut control, &server)?, cut: None },
     };
+    check_copies(config, &server)?;
     let captured = captured(&mut control, patterns)?;
+    let floor = floor(&mut control, config, &server)?;
     let number = config.own_server_id();
     check_rivals(&mut control, config)?;
     let mut replication = Connection::open(config, Purpose::Replication)?;
     prepare(&mut replication, config, &server, &place)?;
     register(&mut replication, number, &config.replica_host())?;
     let (transport, early) = replication.start_dump(&dump(number, &place.passed))?;
-    Ok(Begun { control, transport, early, server, place, captured })
+    Ok(Begun { control, transport, early, server, place, captured, floor })
 }
 
 pub(crate) fn parse(position: &Position) -> Result<Place, Error> {
@@ -65,6 +71,35 @@ fn check_server(server: &Server) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// Copies need numbers that say which transactions a snapshot shows.
+fn check_copies(config: &Config, server: &Server) -> Result<(), Error> {
+    if config.snapshot == Snapshot::Never || server.gtids {
+        return Ok(());
+    }
+    Err(Error::stop(
+        "gtid_mode is OFF: without numbers of transactions nobody can tell whether a row that is copied is older than one in \
+         the log",
+        "SET GLOBAL enforce_gtid_consistency = ON; SET GLOBAL gtid_mode = OFF_PERMISSIVE; SET GLOBAL gtid_mode = \
+         ON_PERMISSIVE; SET GLOBAL gtid_mode = ON (and the same in the server's configuration), or copy nothing: snapshot = \
+         \"never\"",
+    ))
+}
+
+/// What a predecessor has passed lies before the end of the log; MariaDB's copies have to show all of it.
+fn floor(control: &mut Connection, config: &Config, server: &Server) -> Result<Option<FilePlace>, Error> {
+    if server.flavour == Flavour::MySql {
+        return Ok(None);
+    }
+    match catalog::end_of_files(control) {
+        // Without the right to see it: nothing is copied then.
+        Err(error @ Error::Server { .. }) if config.snapshot == Snapshot::Never => {
+            tracing::debug!(%error, "tables cannot be copied");
+            Ok(None)
+        }
+        found => found.map(Some),
+    }
 }
 
 /// The server has all that the checkpoint has, and still has what comes behind it.
@@ -142,17 +177,15 @@ fn check_file(control: &mut Connection, place: &FilePlace) -> Result<(), Error> 
 }
 
 /// The tables to capture. What was asked for and is no table is refused.
-fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<TableName>, Error> {
-    let all = catalog::relations(control)?;
-    let (tables, others): (Vec<_>, Vec<_>) =
-        all.into_iter().filter(|candidate| patterns.matches(&candidate.name)).partition(catalog::Candidate::is_table);
+fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Member>, Error> {
+    let others: Vec<_> = catalog::relations(control)?.into_iter().filter(|candidate| !candidate.is_table()).collect();
     if let Some(other) = others.iter().find(|other| patterns.names(&other.name)) {
         return Err(Error::stop(
             format!("{} is a {}: its rows are not in the log", other.name, other.kind.to_ascii_lowercase()),
             "capture the tables that it is made of",
         ));
     }
-    Ok(tables.into_iter().map(|table| table.name).collect())
+    catalog::members(control, patterns)
 }
 
 /// Two readers with one number: the server ends the older one's stream, over and over.
@@ -175,11 +208,14 @@ pub(crate) fn rival(readers: &[(String, String)], config: &Config) -> Option<Err
     ))
 }
 
+/// How long the stream may be silent.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 /// Settings of the connection that the stream obeys (`sql/rpl_binlog_sender.cc`; MariaDB `sql/sql_repl.cc`).
 fn prepare(replication: &mut Connection, config: &Config, server: &Server, place: &Place) -> Result<(), Error> {
     let doing = "preparing the stream";
-    // Heartbeats come often enough that three may be lost.
-    let heartbeat = (config.deadline / 4).as_nanos();
+    // Heartbeats come often enough that three may be lost, and that a copy does not wait long for the place that they name.
+    let heartbeat = (config.deadline / 4).min(HEARTBEAT).as_nanos();
     let mut settings = vec![
         "@master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum"
             .to_owned(),

@@ -20,7 +20,7 @@
 //! **Shapes are the log's.** Columns, types and signs come from the table map before each rows event. What it does not say
 //! is asked of the catalogue, whose columns have to fit the table map ([`table`](crate::table)).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,11 +39,14 @@ use crate::position::{Cut, FilePlace, Passed, Place};
 use crate::queue::{Popped, Queue};
 use crate::reader::{self, StreamReader};
 use crate::row::Image;
+use crate::snapshot::{Mark, Part, Publishing, Snapshots};
 use crate::source_row::{SourceRow, source_columns};
 use crate::start::{self, Begun};
 use crate::table::Shape;
+use crate::watch::Watch;
 use crate::wire::Decoder;
 
+mod copying;
 mod events;
 mod rows;
 
@@ -105,6 +108,8 @@ struct InFlight {
     total: u64,
     /// How many of them are not to be returned again.
     skip: u64,
+    /// What copies call it, once they have asked.
+    mark: Option<Mark>,
 }
 
 /// How the server names a transaction.
@@ -138,11 +143,13 @@ enum Event {
     Table(u64),
     Row(u64, Kind),
     Commit,
+    Copied(Part),
 }
 
 struct Running {
     queue: Arc<Queue>,
     reader: Option<JoinHandle<()>>,
+    _watch: Watch,
     control: Option<Connection>,
     config: Config,
     patterns: Patterns,
@@ -169,13 +176,24 @@ struct Running {
     end: FilePlace,
     passed: Passed,
     cut: Option<Cut>,
+    snapshots: Snapshots,
+    publishing: Option<Publishing>,
+    /// Key and text of the progress that is returned next.
+    progress: (String, String),
 }
 
 impl Running {
-    fn begin(config: &Config, patterns: &Patterns, begun: Begun) -> Result<(Self, Started), Error> {
-        let Begun { mut control, transport, early, server, place, captured } = begun;
+    fn begin(
+        config: &Config,
+        patterns: &Patterns,
+        begun: Begun,
+        progress: BTreeMap<String, String>,
+        copies: Copies,
+    ) -> Result<(Self, Started), Error> {
+        let Begun { mut control, transport, early, server, place, captured, floor } = begun;
         let identity = server.key_identity();
-        let tables = captured.iter().filter_map(|name| declared(&mut control, &server, name, identity).transpose());
+        let tables =
+            captured.iter().filter_map(|member| declared(&mut control, &server, &member.name, identity).transpose());
         let tables: Vec<Arc<Table>> = tables.collect::<Result<_, Error>>()?;
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let reader = StreamReader::new(transport, &early, Arc::clone(&queue), config.deadline);
@@ -190,12 +208,16 @@ impl Running {
             columns: source_columns(),
         };
         tracing::debug!(flavour = %server.flavour, version = server.version, "the binlog is read");
+        let mut snapshots = Snapshots::new(config, &server, &queue, progress, copies, floor);
+        snapshots.add(captured)?;
+        let watch = Watch::begin(config.clone(), patterns.clone(), snapshots.door())?;
         let nothing = Arc::new(Vec::new());
         let nobody = Arc::new(Shape::nobody());
         let position = Position::new(place.to_string());
         let running = Self {
             queue,
             reader: Some(reader),
+            _watch: watch,
             control: Some(control),
             config: config.clone(),
             patterns: patterns.clone(),
@@ -216,6 +238,9 @@ impl Running {
             end: FilePlace { file: String::new(), offset: 0 },
             passed: place.passed,
             cut: place.cut,
+            snapshots,
+            publishing: None,
+            progress: Default::default(),
         };
         Ok((running, Started { info, position, tables }))
     }
@@ -284,20 +309,31 @@ impl Running {
                 }
                 continue;
             }
+            if self.begin_copying()? {
+                return self.copy().map(Some);
+            }
+            if self.stands_still() {
+                self.queue.rest(wait);
+                return if self.begin_copying()? { self.copy().map(Some) } else { Ok(None) };
+            }
             let event = if self.unpacking.is_some() {
                 self.unpack()?
             } else {
                 if self.next >= self.filled {
                     let until = *until.get_or_insert_with(|| Instant::now() + wait);
                     if !self.refill(until.saturating_duration_since(Instant::now()))? {
-                        return Ok(None);
+                        // A chunk may have come meanwhile.
+                        return if self.begin_copying()? { self.copy().map(Some) } else { Ok(None) };
                     }
                 }
                 self.advance()?
             };
             match event {
                 Event::Nothing => {}
-                Event::Moved if self.next >= self.filled && self.queue.is_empty() => return Ok(None),
+                // While copies go on, silence is not the end of a batch: their next chunk comes soon.
+                Event::Moved if self.next >= self.filled && self.queue.is_empty() && !self.snapshots.is_active() => {
+                    return Ok(None);
+                }
                 Event::Moved => {}
                 event => return Ok(Some(event)),
             }
@@ -313,6 +349,7 @@ impl Running {
         match event {
             Event::Nothing | Event::Moved => Some(Step::Idle),
             Event::Commit => Some(Step::Commit { more: self.more() }),
+            Event::Copied(part) => self.copied_step(part),
             Event::Begin => self.in_flight.as_ref().map(|flight| Step::Begin(&flight.transaction)),
             Event::Table(number) => Some(Step::Table(&self.tables.get(&number)?.as_ref()?.table)),
             Event::Row(number, kind) => {
@@ -387,13 +424,15 @@ impl Source for MySqlSource {
     fn start(&mut self, from: Option<&Resume>) -> Result<Started, SourceError> {
         self.running = None;
         let begun = start::begin(&self.config, &self.patterns, from)?;
-        let (running, started) = Running::begin(&self.config, &self.patterns, begun)?;
+        let progress = from.map(|from| from.progress.clone()).unwrap_or_default();
+        let (running, started) = Running::begin(&self.config, &self.patterns, begun, progress, self.copies.clone())?;
         self.running = Some(running);
         Ok(started)
     }
 
     fn next(&mut self, wait: Duration) -> Result<Step<'_>, SourceError> {
         let running = self.running()?;
+        running.end_copying();
         match running.event(wait)? {
             None => Ok(Step::Idle),
             Some(event) => Ok(running.step(event).unwrap_or(Step::Idle)),
@@ -405,8 +444,10 @@ impl Source for MySqlSource {
         Position::new(place.map_or_else(String::new, |place| place.to_string()))
     }
 
-    /// The server keeps its log by time, whoever reads it: there is nothing to tell it.
+    /// The server keeps its log by time, whoever reads it: there is nothing to tell it. But who wished something learns that
+    /// it is durable.
     fn confirm(&mut self, _position: &Position) -> Result<(), SourceError> {
+        self.running()?.snapshots.durable();
         Ok(())
     }
 

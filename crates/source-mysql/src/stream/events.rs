@@ -99,8 +99,11 @@ impl Running {
                 format!("the server's log has an incident: {:?}: changes are missing in it", incident.message),
                 "copy the tables anew: nobody knows what was lost. `headwater accept gap` goes on behind it",
             )),
+            wire::Event::Heartbeat(heartbeat) => {
+                self.hear(&heartbeat);
+                Ok(Event::Nothing)
+            }
             wire::Event::Stop
-            | wire::Event::Heartbeat(_)
             | wire::Event::PreviousGtids(_)
             | wire::Event::MariaDbGtidList(_)
             | wire::Event::RowsQuery(_)
@@ -141,6 +144,7 @@ impl Running {
             told: false,
             total: 0,
             skip,
+            mark: None,
         });
         Ok(Event::Nothing)
     }
@@ -205,7 +209,10 @@ impl Running {
                 }
             }
             // Shapes that came from the catalogue may be others now.
-            Statement::Other => self.tables.clear(),
+            Statement::Other => {
+                self.tables.clear();
+                self.snapshots.altered(query.database, query.sql);
+            }
         }
         match &self.in_flight {
             Some(flight) if flight.standalone => self.commit(),

@@ -9,6 +9,7 @@ use super::events::LARGEST;
 use super::{DOING, Event, InFlight, Known, Running, disorder};
 use crate::declared;
 use crate::error::Error;
+use crate::snapshot::Part;
 use crate::table::{Shape, ShapeError};
 use crate::wire::Framed;
 use crate::wire::header::EventType;
@@ -30,6 +31,8 @@ pub(super) struct Reading {
     row: i64,
     /// Where the event begins in the server's files.
     offset: u64,
+    /// Copies know already that the next row has moved.
+    noted: bool,
 }
 
 /// Where a part of a buffer lies in it, behind `base`.
@@ -76,7 +79,8 @@ impl Running {
         let offset = self.end.offset.saturating_sub(framed.header.length.into());
         let (inflated, base) = if is_inflated { (Some(Arc::new(scratch)), 0) } else { (None, start) };
         let (table, kind, buffer) = (rows.table, framed.header.kind, Arc::clone(buffer));
-        self.reading = Some(Reading { table, kind, buffer, body, inflated, base, next: 0, row: 0, offset });
+        self.reading =
+            Some(Reading { table, kind, buffer, body, inflated, base, next: 0, row: 0, offset, noted: false });
         Ok(Event::Nothing)
     }
 
@@ -104,22 +108,39 @@ impl Running {
             self.reading = None;
             return Ok(Event::Nothing);
         }
-        reading.next = images.offset();
-        self.source.row = reading.row;
-        self.source.offset = reading.offset;
-        reading.row += 1;
+        let next = images.offset();
         let kind = match rows.kind {
             RowsKind::Write => Kind::Insert,
             RowsKind::Update => Kind::Update,
             RowsKind::Delete => Kind::Delete,
         };
+        if kind == Kind::Update {
+            self.after.complete(&self.before);
+            // A row that moves without all its values has to be read at its new place. That is noted beside the checkpoint
+            // *before* the change is returned, so that no cut can part the two.
+            let partial = flight.skip == 0 && self.snapshots.watches(&known.table.name) && self.after.lacks_values();
+            if partial
+                && !std::mem::replace(&mut reading.noted, true)
+                && let Some(progress) = self.snapshots.moved(&known.table.name, &self.before, &self.after)
+            {
+                self.progress = progress;
+                return Ok(Event::Copied(Part::Progress));
+            }
+        }
+        (reading.next, reading.noted) = (next, false);
+        self.source.row = reading.row;
+        self.source.offset = reading.offset;
+        reading.row += 1;
         if !count(flight, known, self.serial) {
             return Ok(Event::Nothing);
         }
-        self.source.place(&known.table);
-        if kind == Kind::Update {
-            self.after.complete(&self.before);
+        if self.snapshots.shows(&known.table.name, &flight.begin) {
+            return Ok(Event::Nothing);
         }
+        if self.snapshots.watches(&known.table.name) {
+            self.snapshots.touch(&known.table.name, flight.mark(), kind, &self.before, &self.after);
+        }
+        self.source.place(&known.table);
         let refused = |error: ValueError| Error::stop(error.to_string(), "repair the value in the table");
         if kind != Kind::Insert {
             self.before.prepare_key().map_err(refused)?;
@@ -167,7 +188,8 @@ impl Running {
         }
         self.source.row = 0;
         self.source.offset = flight.begin.offset;
-        let publish = count(flight, known, self.serial);
+        let publish = count(flight, known, self.serial) && !self.snapshots.shows(&known.table.name, &flight.begin);
+        self.snapshots.touch(&known.table.name, flight.mark(), Kind::Truncate, &self.before, &self.after);
         self.source.place(&known.table);
         Ok(Some(if publish { Event::Row(TRUNCATED, Kind::Truncate) } else { Event::Nothing }))
     }

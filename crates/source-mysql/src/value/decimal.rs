@@ -108,7 +108,7 @@ fn groups(bytes: &[u8], precision: u8, scale: u8, mut take: impl FnMut(u64, u64)
 }
 
 /// Leaves out leading bytes that only repeat the sign.
-pub(super) fn push_shortest(mut bytes: &[u8], out: &mut Vec<u8>) {
+pub(in crate::value) fn push_shortest(mut bytes: &[u8], out: &mut Vec<u8>) {
     while let [first, second, ..] = bytes {
         let repeats = (*first == 0 && *second < 0x80) || (*first == 0xff && *second >= 0x80);
         match bytes.split_first() {

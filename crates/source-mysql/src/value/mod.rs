@@ -29,6 +29,7 @@ pub mod float;
 pub mod label;
 pub mod number;
 pub mod packed;
+pub mod printed;
 pub mod temporal;
 
 use change::{Absence, ColumnType, Reason, Value};
@@ -72,6 +73,8 @@ pub enum Meaning {
     Inet6,
     /// A column that MariaDB compresses; None: of bytes.
     Packed(Option<Charset>),
+    /// Not the log's bytes, but what the server prints where it is asked for the value.
+    Printed(Box<Meaning>),
 }
 
 impl Meaning {
@@ -98,6 +101,7 @@ impl Meaning {
             | Self::Inet6
             | Self::Packed(Some(_)) => ColumnType::Text,
             Self::Uuid => ColumnType::Uuid,
+            Self::Printed(meaning) => meaning.form(),
         }
     }
 }
@@ -132,6 +136,7 @@ pub fn read<'v>(meaning: &'v Meaning, bytes: &'v [u8], scratch: &'v mut Vec<u8>)
         Meaning::Inet4 => written(scratch, |out| fixed::inet4(bytes, out)),
         Meaning::Inet6 => written(scratch, |out| fixed::inet6(bytes, out)),
         Meaning::Packed(charset) => packed::read(*charset, bytes, scratch),
+        Meaning::Printed(meaning) => printed::read(meaning, bytes, scratch),
     }
 }
 
@@ -150,6 +155,7 @@ pub fn text(meaning: &Meaning, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Ma
         Meaning::Float => float::double(f64::from(float(bytes)?), out),
         Meaning::Double => float::double(double(bytes)?, out),
         Meaning::Year => out.extend_from_slice(format!("{:04}", number::year(bytes)?).as_bytes()),
+        Meaning::Printed(meaning) => printed::text(meaning, bytes, out)?,
         _ => {
             let mut scratch = Vec::new();
             match read(meaning, bytes, &mut scratch)? {

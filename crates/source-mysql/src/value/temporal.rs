@@ -218,6 +218,69 @@ fn old_date_time(number: u64) -> Moment {
     }
 }
 
+impl Form {
+    /// Reads what the server prints: the opposite of [`Temporal::text`].
+    pub fn parse(self, text: &str) -> Result<Temporal, Malformed> {
+        match self {
+            Self::OldTime | Self::Time(_) => {
+                let (sign, clock) = text.strip_prefix('-').map_or((1, text), |clock| (-1, clock));
+                Ok(Temporal::Time(parse_clock(clock)?.saturating_mul(sign)))
+            }
+            Self::Date => parse_day(text).map(Temporal::Date),
+            _ => {
+                let (day, clock) = text.split_once(' ').ok_or(Malformed)?;
+                let (mut moment, micros) = (parse_day(day)?, parse_clock(clock)?);
+                let seconds = micros.div_euclid(1_000_000);
+                moment.micros = micros.rem_euclid(1_000_000);
+                (moment.hour, moment.minute) = (seconds.div_euclid(3600), seconds.div_euclid(60).rem_euclid(60));
+                moment.second = seconds.rem_euclid(60);
+                if matches!(self, Self::OldDateTime | Self::DateTime(_)) {
+                    return Ok(Temporal::DateTime(moment));
+                }
+                match moment.days() {
+                    Err(Reason::ZeroDate) if moment == Moment::default() => Ok(Temporal::Timestamp(None)),
+                    Err(_) => Err(Malformed),
+                    Ok(days) => {
+                        let micros = days.saturating_mul(DAY).saturating_add(moment.micros_of_day()?);
+                        Ok(Temporal::Timestamp(Some(micros)))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `2024-02-29`, also with zeros.
+fn parse_day(text: &str) -> Result<Moment, Malformed> {
+    let mut parts = text.splitn(3, '-').map(whole);
+    let mut part = || parts.next().ok_or(Malformed)?;
+    Ok(Moment { year: part()?, month: part()?, day: part()?, ..Moment::default() })
+}
+
+/// `12:34:56.789`, as microseconds.
+fn parse_clock(text: &str) -> Result<i64, Malformed> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = clock.splitn(3, ':').map(whole);
+    let mut part = || parts.next().ok_or(Malformed)?;
+    let (hours, minutes, seconds) = (part()?, part()?, part()?);
+    if hours > 838 || minutes > 59 || seconds > 59 || fraction.len() > 6 {
+        return Err(Malformed);
+    }
+    let micros = if fraction.is_empty() { 0 } else { whole(fraction)? };
+    let missing = u32::try_from(6usize.saturating_sub(fraction.len())).unwrap_or(0);
+    let micros = micros.saturating_mul(10i64.saturating_pow(missing));
+    let seconds = hours.saturating_mul(3600).saturating_add(minutes.saturating_mul(60)).saturating_add(seconds);
+    Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))
+}
+
+/// Digits and nothing else.
+fn whole(text: &str) -> Result<i64, Malformed> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Malformed);
+    }
+    text.parse().map_err(|_| Malformed)
+}
+
 impl Temporal {
     /// The value; `scratch` receives the text of one that is absent.
     pub fn value(self, digits: u8, scratch: &mut Vec<u8>) -> Result<Value<'_>, Malformed> {
@@ -475,6 +538,35 @@ mod tests {
             }
             packed(number, true).ok();
             packed(number, false).ok();
+        }
+
+        #[test]
+        fn what_is_printed_comes_back(bytes in prop::collection::vec(any::<u8>(), 8), digits in 0u8..7) {
+            for form in [
+                Form::Date, Form::OldTime, Form::OldDateTime, Form::OldTimestamp,
+                Form::Time(digits), Form::DateTime(digits), Form::Timestamp(digits),
+            ] {
+                let Ok(found) = form.read(bytes.get(..form.size()).unwrap()) else { continue };
+                // An hour beyond 23 is no value of a DATETIME.
+                if found.value(digits, &mut Vec::new()).is_err() {
+                    continue;
+                }
+                let mut text = Vec::new();
+                found.text(6, &mut text);
+                if form == Form::Date || form.fraction() == 0 {
+                    text.clear();
+                    found.text(0, &mut text);
+                }
+                let text = String::from_utf8(text).unwrap();
+                prop_assert_eq!(form.parse(&text), Ok(found), "{}", text);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text: String) {
+            for form in [Form::Date, Form::Time(3), Form::DateTime(6), Form::Timestamp(0)] {
+                form.parse(&text).ok();
+            }
         }
     }
 }

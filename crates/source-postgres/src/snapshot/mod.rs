@@ -10,7 +10,7 @@
 //! that, so before H; the chunk waits until the stream has passed H. So no transaction that S sees comes after P.
 //!
 //! **What S does not see, and was passed before P, is newer than the row: then the row is dropped.** Keys are recorded from
-//! the moment the chunk is ordered (place L) until P, with the transaction that touched them ([`touched`]). A
+//! the moment the chunk is ordered (place L) until P, with the transaction that touched them ([`copying::Touched`]). A
 //! transaction passed between L and P that S does not see drops the row. One passed *before* L is not recorded; therefore
 //! S has to see all of those: the server is asked again until it does ([`Order::must_see`]). That this ends: L stays
 //! fixed, and what is in the log becomes visible, unless it waits for a synchronous standby, however long.
@@ -37,8 +37,6 @@
 pub(crate) mod progress;
 mod publishing;
 mod tasks;
-mod throttle;
-pub(crate) mod touched;
 pub(crate) mod visibility;
 mod worker;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use change::{Transaction, ValueError};
+use copying::{Touched, Verdict};
 
 use super::progress::Key;
-use super::touched::{Touched, Verdict};
 use super::worker::{Reach, Rows};
 use crate::error::Error;
 use crate::row::Image;
@@ -17,7 +17,7 @@ pub(crate) struct Publishing {
     /// Index of its task.
     pub(crate) task: usize,
     pub(crate) rows: Rows,
-    touched: Touched,
+    touched: Touched<u32>,
     pub(crate) image: Image,
     pub(crate) transaction: Transaction,
     next: usize,
@@ -48,7 +48,7 @@ pub(crate) enum Part {
 }
 
 impl Publishing {
-    pub(crate) fn new(task: usize, rows: Rows, touched: Touched) -> Self {
+    pub(crate) fn new(task: usize, rows: Rows, touched: Touched<u32>) -> Self {
         let mut image = Image::new(Arc::clone(&rows.bytes), Arc::clone(&rows.table));
         image.place(0, &rows.table);
         let transaction = Transaction { id: format!("snapshot:{}", rows.snapshot), commit_time: rows.taken };

@@ -7,11 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use change::{Copies, Kind, SourceError, Table, TableName};
+use copying::{Outside, Throttle, Touched};
 
 use super::progress::{Progress, Seen, key_columns};
 use super::publishing::{Publishing, key, texts};
-use super::throttle::Throttle;
-use super::touched::Touched;
 use super::visibility::{ParseVisibilityError, Visibility};
 use super::worker::{Answer, Order, Reach, Rows, Worker};
 use crate::catalog::Candidate;
@@ -30,7 +29,6 @@ mod outside;
 mod tests;
 
 pub(crate) use members::Joined;
-pub(crate) use outside::Outside;
 
 /// Chunks of one table that may be ordered and not yet published: one is published while the next is read.
 const AHEAD: usize = 2;
@@ -111,7 +109,7 @@ struct Task {
 #[derive(Default)]
 struct Chunk {
     order: u64,
-    touched: Touched,
+    touched: Touched<u32>,
     rows: Option<Rows>,
     /// The table as it was when `touched` or `rows` were keyed by its key.
     keyed: Option<Arc<Table>>,
@@ -290,11 +288,11 @@ impl Snapshots {
                 continue;
             }
             if kind == Kind::Truncate {
-                chunk.touched.empty(xid);
+                chunk.touched.empty(&xid);
             }
             for (key, partial) in old_key.iter().map(|key| (key, false)).chain(new_key.iter().map(|key| (key, partial)))
             {
-                chunk.touched.add(key, xid, partial);
+                chunk.touched.add(key, &xid, partial);
             }
         }
         if task.chunks.iter().any(|chunk| chunk.touched.bytes() > TOUCHED_BYTES) {

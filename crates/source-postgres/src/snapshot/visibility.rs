@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use copying::Sees;
+
 /// A snapshot of the server, by full (64-bit) transaction ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Visibility {
@@ -28,6 +30,12 @@ impl Visibility {
         let low = u32::try_from(self.xmax & u64::from(u32::MAX)).unwrap_or(0);
         let ahead = xid.wrapping_sub(low).cast_signed();
         self.xmax.wrapping_add_signed(i64::from(ahead))
+    }
+}
+
+impl Sees<u32> for Visibility {
+    fn sees(&self, transaction: &u32) -> bool {
+        Self::sees(self, *transaction)
     }
 }
 

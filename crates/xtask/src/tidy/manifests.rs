@@ -31,8 +31,9 @@ const TABLE: &[Allowed] = &[
             "mysql_common",
         ],
     },
-    Allowed { krate: "source-postgres", ours: &["change"], never: SOURCE_NEVER },
-    Allowed { krate: "source-mysql", ours: &["change"], never: SOURCE_NEVER },
+    Allowed { krate: "copying", ours: &["change"], never: SOURCE_NEVER },
+    Allowed { krate: "source-postgres", ours: &["change", "copying"], never: SOURCE_NEVER },
+    Allowed { krate: "source-mysql", ours: &["change", "copying"], never: SOURCE_NEVER },
     Allowed {
         krate: "event-avro",
         ours: &["change"],
@@ -56,6 +57,7 @@ const TABLE: &[Allowed] = &[
 
 const OURS: &[&str] = &[
     "change",
+    "copying",
     "source-postgres",
     "source-mysql",
     "event-avro",

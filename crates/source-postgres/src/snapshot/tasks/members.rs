@@ -71,7 +71,7 @@ impl Snapshots {
     /// Tables that are in the stream from now on: those that were not copied yet are.
     pub(crate) fn add(&mut self, tables: Vec<Candidate>) -> Result<(), Error> {
         self.join(tables, None)?;
-        self.outside.show_only(&self.tasks);
+        self.outside.show_only(|name| self.tasks.iter().any(|task| task.table.name == *name));
         Ok(())
     }
 

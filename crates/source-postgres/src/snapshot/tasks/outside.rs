@@ -6,10 +6,10 @@
 //! While all copies are paused nobody takes snapshots, so nothing would ever shorten the list of passed transactions: it is
 //! not kept. Instead whoever goes on takes a new transaction id first, like a table that has just joined.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use change::{Answer, Asked, Copies, CopyState, TableCopy, Wish};
+use change::{CopyState, TableCopy, Wish};
+use copying::Note;
 
 use super::{Progress, Snapshots, Task};
 use crate::catalog::Candidate;
@@ -18,56 +18,8 @@ use crate::error::Error;
 use crate::snapshot::worker::relation_sql;
 use crate::sql;
 
-/// How often the log tells how far copies are.
-const TELL: Duration = Duration::from_secs(10);
-
 /// Bytes of a condition: it becomes a part of its table's progress, and that has to fit into a record.
 const MOST_CONDITION: usize = 16 << 10;
-
-/// What goes out, and what came in.
-pub(crate) struct Outside {
-    copies: Copies,
-    /// Tasks whose progress has to be written although no row of theirs is.
-    notes: VecDeque<usize>,
-    /// Names of progress that means nothing any more.
-    stale: Vec<String>,
-    /// Notes were returned that may not be durable yet.
-    unsure: bool,
-    /// Wishes that are obeyed, but not durable yet, with their answers.
-    promised: Vec<(Asked, String)>,
-    told: Instant,
-}
-
-impl Outside {
-    pub(super) fn new(copies: Copies) -> Self {
-        let (notes, stale, promised) = (VecDeque::new(), Vec::new(), Vec::new());
-        Self { copies, notes, stale, unsure: false, promised, told: Instant::now() }
-    }
-
-    /// Progress under this name is to be forgotten.
-    pub(super) fn forget(&mut self, key: String) {
-        self.stale.push(key);
-    }
-
-    /// An earlier session may have shown tables that are not there any more.
-    pub(super) fn show_only(&self, tasks: &[Task]) {
-        self.copies.keep(|name| tasks.iter().any(|task| task.table.name == *name));
-    }
-
-    pub(super) fn note(&mut self, task: usize) {
-        if !self.notes.contains(&task) {
-            self.notes.push_back(task);
-        }
-    }
-}
-
-/// A session ends, and the next one reads the checkpoint: whoever was promised something that is not in it is not forgotten.
-/// A wish that became durable after all is obeyed twice, which costs some reading and loses nothing.
-impl Drop for Outside {
-    fn drop(&mut self) {
-        self.copies.give_back(self.promised.drain(..).map(|(asked, _)| asked).collect());
-    }
-}
 
 impl Task {
     fn shown(&self) -> TableCopy {
@@ -92,19 +44,15 @@ impl Snapshots {
     /// Shows where a task is.
     pub(super) fn tell(&self, at: usize) {
         let task = &self.tasks[at];
-        if task.gone || task.unwanted {
-            self.outside.copies.hide(&task.table.name);
-        } else {
-            self.outside.copies.show(&task.table.name, task.shown());
-        }
+        let shown = (!task.gone && !task.unwanted).then(|| task.shown());
+        self.outside.show(&task.table.name, shown);
     }
 
     /// Says how far copies are, for those who read the log.
     pub(super) fn tell_now_and_then(&mut self) {
-        if self.outside.told.elapsed() < TELL {
+        if !self.outside.tells() {
             return;
         }
-        self.outside.told = Instant::now();
         for task in self.tasks.iter().filter(|task| !task.chunks.is_empty()) {
             let copy = task.shown();
             let percent = copy.share().map(|share| (share * 100.0) as u64);
@@ -120,52 +68,36 @@ impl Snapshots {
     /// Called between two transactions: obeys what persons wish. `control` is for looking at conditions.
     pub(crate) fn obey(&mut self, control: impl FnMut() -> Result<Connection, Error>) {
         let mut control = control;
-        for asked in self.outside.copies.take_asked() {
+        for asked in self.outside.take_asked() {
             let verdict = match &asked.wish {
                 Wish::Again { table, condition } => self.again(table, condition.as_deref(), &mut control),
                 Wish::Pause { table } => self.pause_all(table.as_deref()),
                 Wish::Resume { table } => self.resume_all(table.as_deref()),
             };
-            match verdict {
-                Ok(text) => self.outside.promised.push((asked, text)),
-                Err(refusal) => answer(&asked, Err(refusal)),
-            }
+            self.outside.promise(asked, verdict);
         }
-        if !self.outside.unsure {
-            self.settle();
+        if self.outside.obeyed() {
+            self.answer_the_door();
         }
     }
 
     /// Whether progress has to be written although no row is.
     pub(crate) fn has_notes(&self) -> bool {
-        !self.outside.notes.is_empty() || !self.outside.stale.is_empty()
+        self.outside.has_notes()
     }
 
     /// The next progress to be written although no row is: its name, and its text.
     pub(crate) fn next_note(&mut self) -> Option<(String, String)> {
-        let note = match self.outside.stale.pop() {
-            Some(key) => (key, Progress::default().text()),
-            None => {
-                let task = &self.tasks[self.outside.notes.pop_front()?];
-                (task.key.clone(), task.progress.text())
-            }
-        };
-        self.outside.unsure = true;
-        Some(note)
+        Some(match self.outside.next_note()? {
+            Note::Stale(key) => (key, Progress::default().text()),
+            Note::Table(at) => (self.tasks[at].key.clone(), self.tasks[at].progress.text()),
+        })
     }
 
     /// All progress that was returned is durable.
     pub(crate) fn durable(&mut self) {
-        self.outside.unsure = false;
-        self.settle();
-    }
-
-    fn settle(&mut self) {
-        if !self.has_notes() {
+        if self.outside.durable() {
             self.answer_the_door();
-            for (asked, text) in self.outside.promised.drain(..) {
-                answer(&asked, Ok(text));
-            }
         }
     }
 
@@ -268,11 +200,6 @@ impl Snapshots {
         let names: Vec<String> = tasks.iter().map(|&at| self.tasks[at].table.name.to_string()).collect();
         if names.is_empty() { none.to_owned() } else { format!("{what}: {}", names.join(", ")) }
     }
-}
-
-fn answer(asked: &Asked, answer: Answer) {
-    // Whoever asked may be gone.
-    drop(asked.answer.send(answer));
 }
 
 /// Lets the server look at a condition, without reading a row. It has to be one expression by itself: what closes our

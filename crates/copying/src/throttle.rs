@@ -4,26 +4,26 @@ use std::time::{Duration, Instant};
 
 /// Whoever has read pays with time. The clock is the caller's.
 #[derive(Debug)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     bytes_per_second: Option<u64>,
     free_at: Option<Instant>,
 }
 
 impl Throttle {
     /// `None`: no limit.
-    pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
+    pub fn new(bytes_per_second: Option<u64>) -> Self {
         Self { bytes_per_second: bytes_per_second.filter(|&rate| rate > 0), free_at: None }
     }
 
     /// So many bytes were read.
-    pub(crate) fn spend(&mut self, bytes: usize, now: Instant) {
+    pub fn spend(&mut self, bytes: usize, now: Instant) {
         let Some(rate) = self.bytes_per_second else { return };
         let price = Duration::from_secs_f64(bytes as f64 / rate as f64);
         self.free_at = self.free_at.unwrap_or(now).max(now).checked_add(price);
     }
 
     /// Whether something may be read now.
-    pub(crate) fn allows(&self, now: Instant) -> bool {
+    pub fn allows(&self, now: Instant) -> bool {
         self.free_at.is_none_or(|free_at| free_at <= now)
     }
 }

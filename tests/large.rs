@@ -15,6 +15,7 @@ use crate::support::{PATIENCE, Scene, Store, insert_journaled};
 /// How much of the connector may be resident at its worst.
 const MOST: u64 = 64 << 20;
 
+#[expect(clippy::print_stdout, reason = "a measurement is read")]
 fn big_transaction_bounded_memory<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let rows = asked("HEADWATER_LARGE_ROWS", 1_000_000)?;
     // The journal is the transaction's last row.

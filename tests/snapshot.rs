@@ -1,19 +1,19 @@
 //! Rows that were there before: copied once, beside the stream, without a lock; and nothing old ever undoes something new.
 
 mod commands;
+mod everywhere;
 mod fences;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value as Json;
 use testkit::{Database, Event, Headwater, Postgres, eventually, shared};
 
-use crate::support::{Neighbours, PATIENCE, Scene, seed};
+use crate::support::{Neighbours, PATIENCE, Scene, Store};
 
 const ITEMS: &str = "create table items (id bigint primary key, version bigint not null, note text)";
 
@@ -91,7 +91,7 @@ fn digest(version: &str, note: &str) -> u64 {
 }
 
 /// The table as digests by id, read in parts.
-fn digests(scene: &Scene, table: &str) -> Result<HashMap<String, u64>> {
+fn digests<D: Store>(scene: &Scene<D>, table: &str) -> Result<HashMap<String, u64>> {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
     let mut found = HashMap::new();
     for part in 0..16 {
@@ -109,7 +109,7 @@ struct Judged {
 }
 
 /// The table and what its topic says are the same, row by row.
-fn judge(scene: &Scene, table: &str) -> Result<Judged> {
+fn judge<D: Store>(scene: &Scene<D>, table: &str) -> Result<Judged> {
     let expected = digests(scene, table)?;
     eventually(PATIENCE, "the topic to say what the table says", || {
         let mut replay = Replay::default();
@@ -133,122 +133,8 @@ fn count(events: &[Event], op: &str) -> usize {
     events.iter().filter(|event| event.op() == op).count()
 }
 
-/// Updates, deletes, inserts and moves of keys, one statement a transaction, 500 a second where the machine can, until it
-/// is dropped.
-struct Load {
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<Result<Loaded>>>,
-}
-
-/// What a load came to.
-struct Loaded {
-    transactions: u32,
-    per_second: f64,
-}
-
-impl Load {
-    const PERIOD: Duration = Duration::from_millis(2);
-
-    fn start(database: &Database, seed: u64, ids: u64) -> Result<Self> {
-        let client = Arc::new(database.connect_sync()?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let (begin, mut transactions) = (Instant::now(), 0);
-            while !asked.load(Ordering::Relaxed) {
-                let (id, other) = (random.u64(0..ids), random.u64(0..ids + ids / 4));
-                let sql = match random.u8(0..10) {
-                    0..6 => format!("update items set version = version + 1 where id = {id}"),
-                    6 => format!("delete from items where id = {id}"),
-                    7 => format!("insert into items values ({other}, 1, 'new') on conflict do nothing"),
-                    _ => format!(
-                        "update items set id = {other}, version = version + 1 where id = {id} \
-                         and not exists (select from items where id = {other})"
-                    ),
-                };
-                let client = Arc::clone(&client);
-                testkit::wait(async move { client.batch_execute(&sql).await })?;
-                transactions += 1;
-                std::thread::sleep((Self::PERIOD * transactions).saturating_sub(begin.elapsed())); // the load's rate
-            }
-            Ok(Loaded { transactions, per_second: f64::from(transactions) / begin.elapsed().as_secs_f64() })
-        });
-        Ok(Self { stop, thread: Some(thread) })
-    }
-
-    fn finish(mut self) -> Result<Loaded> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().context("already finished")?.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
 fn filled(rows: u64) -> String {
     format!("{ITEMS}; insert into items select i, 1, repeat(md5(i::text), 18) from generate_series(0, {}) i", rows - 1)
-}
-
-#[test]
-fn rows_that_were_there_are_copied_once_and_changes_follow() -> Result<()> {
-    let scene = scene("copy", &filled(20_000))?;
-    let headwater = scene.start()?;
-    wait_said(&headwater, "snapshot complete")?;
-    let judged = judge(&scene, "items")?;
-    assert_eq!((judged.copied, judged.events), (20_000, 20_000));
-    scene.database.execute("update items set version = 2 where id < 10; delete from items where id = 11")?;
-    judge(&scene, "items")?;
-    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
-    // A second start copies nothing again.
-    let headwater = scene.start()?;
-    scene.database.execute("update items set version = 3 where id < 10")?;
-    let judged = judge(&scene, "items")?;
-    assert_eq!(judged.copied, 20_000);
-    ensure!(!headwater.output().contains("snapshot begins"), "{}", headwater.output());
-    Ok(())
-}
-
-/// The whole promise at once: rows are copied while they are updated, deleted, inserted and moved, and the process is
-/// killed again and again.
-#[test]
-fn a_copy_under_load_survives_kills() -> Result<()> {
-    let kills = 20;
-    let rows = std::env::var("HEADWATER_SNAPSHOT_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(40_000);
-    let seed = seed("a_copy_under_load_survives_kills");
-    let mut random = fastrand::Rng::with_seed(seed);
-    let scene = scene("loaded", &filled(rows))?;
-    let load = Load::start(&scene.database, seed, rows)?;
-    for kill in 0..kills {
-        let headwater = scene.launch()?;
-        if kill == 0 {
-            // At least one comes in the midst of the copy, however slow the machine is.
-            fences::wait_copying(&scene, &headwater)?;
-        } else if random.bool() {
-            wait_said(&headwater, "\"message\":\"streaming\"")?;
-        }
-        // The moment of the kill is what is random here.
-        std::thread::sleep(Duration::from_millis(random.u64(0..700)));
-        headwater.kill9()?;
-    }
-    let headwater = scene.start()?;
-    eventually(PATIENCE + Duration::from_micros(rows * 100), "the end of the copy", || {
-        let topic = format!("{}.checkpoints", scene.name);
-        let progress = scene.oracle().raw(&topic, 0)?;
-        let key = format!("{}/public.items", scene.name).into_bytes();
-        let last = progress.into_iter().rfind(|(found, _)| found.as_ref() == Some(&key));
-        let text = String::from_utf8_lossy(&last.and_then(|(_, value)| value).unwrap_or_default()).into_owned();
-        ensure!(text.contains("\"end\":true"), "{text}\n{}", headwater.output());
-        Ok(())
-    })?;
-    let Loaded { transactions, per_second } = load.finish()?;
-    let judged = judge(&scene, "items")?;
-    println!("{transactions} transactions, {per_second:.0} a second; {kills} kills; {} rows copied", judged.copied);
-    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
-    Ok(())
 }
 
 /// A commit that waits for a standby is in the log, and published, before any snapshot sees it.
@@ -374,20 +260,6 @@ fn large_values_that_the_log_leaves_out_are_there_in_the_end() -> Result<()> {
             Ok(())
         })
     })
-}
-
-#[test]
-fn a_table_that_joins_later_is_copied() -> Result<()> {
-    let scene = scene("later", ITEMS)?;
-    let headwater = scene.start()?;
-    scene.database.execute(
-        "create table more (id bigint primary key, version bigint not null, note text);
-         insert into more select i, 1, 'n' || i from generate_series(1, 500) i",
-    )?;
-    wait_complete(&headwater, "more")?;
-    scene.database.execute("update more set version = 2 where id < 10")?;
-    judge(&scene, "more")?;
-    Ok(())
 }
 
 #[test]

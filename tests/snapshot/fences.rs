@@ -1,12 +1,12 @@
 //! One test for each condition that keeps a copied row from coming too early or too late.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 
 /// The checkpoint's word on how many rows of the table were copied.
-pub(super) fn copied_rows(scene: &Scene, table: &str) -> Result<u64> {
-    let key = format!("{}/public.{table}", scene.name).into_bytes();
+pub(super) fn copied_rows<D: Store>(scene: &Scene<D>, table: &str) -> Result<u64> {
+    let key = format!("{}/{}.{table}", scene.name, scene.database.schema()).into_bytes();
     let records = scene.oracle().raw(&format!("{}.checkpoints", scene.name), 0)?;
     let last = records.into_iter().rfind(|(found, _)| found.as_ref() == Some(&key));
     let Some((_, Some(text))) = last else { return Ok(0) };
@@ -14,7 +14,7 @@ pub(super) fn copied_rows(scene: &Scene, table: &str) -> Result<u64> {
     progress["rows"].as_u64().context("progress without rows")
 }
 
-pub(super) fn wait_copying(scene: &Scene, headwater: &Headwater) -> Result<u64> {
+pub(super) fn wait_copying<D: Store>(scene: &Scene<D>, headwater: &Headwater) -> Result<u64> {
     eventually(PATIENCE, "the first chunk", || {
         let rows = copied_rows(scene, "items")?;
         ensure!(rows > 0, "{}", headwater.output());

@@ -31,6 +31,12 @@ pub(crate) trait Store: Sized {
     /// A transaction that inserts so many rows of items, from an id on, with this SQL expression as note.
     fn insertion(first: u64, count: u64, note: &str) -> String;
 
+    /// Inserts a row of `items`, if there is none.
+    fn insert_if_absent(id: u64) -> String;
+
+    /// Gives a row of `items` another key, if that is free.
+    fn move_key(id: u64, other: u64) -> String;
+
     /// Each transaction has as many events as the journal says, numbered without gap or repetition.
     fn judge_transactions(&self, events: &[Event]) -> Result<()>;
 
@@ -72,7 +78,7 @@ impl Journaled {
 impl Store for Database {
     const JOURNALED: &'static str = "
         create table items (id bigint primary key, version bigint not null, note text);
-        create table journal (xid bigint, changes bigint);";
+        create table journal (xid bigint primary key, changes bigint);";
 
     fn execute(&self, sql: &str) -> Result<()> {
         self.execute(sql)
@@ -134,6 +140,17 @@ impl Store for Database {
             "begin; insert into items select i, 1, {note} from generate_series({first}, {}) i;
              insert into journal values (pg_current_xact_id()::text::bigint, {count}); commit",
             first + count - 1
+        )
+    }
+
+    fn insert_if_absent(id: u64) -> String {
+        format!("insert into items values ({id}, 1, 'new') on conflict do nothing")
+    }
+
+    fn move_key(id: u64, other: u64) -> String {
+        format!(
+            "update items set id = {other}, version = version + 1 where id = {id} \
+             and not exists (select from items where id = {other})"
         )
     }
 
@@ -213,12 +230,20 @@ impl Store for MySqlDatabase {
         let sum: Vec<String> = (0..places).map(|place| format!("{} * d{place}.n", 10_u64.pow(place))).collect();
         let from: Vec<String> = (0..places).map(|place| format!("{digits} d{place}")).collect();
         format!(
-            "begin; insert into items select i, 1, {note} from (select {first} + {} as i from {}) numbers where i < {} \
-             order by i; insert into journal values ({count}); commit",
+            "begin; insert into items select i, 1, {note} from (select {first} + {} as i from {}) numbers where i < {}; \
+             insert into journal values ({count}); commit",
             sum.join(" + "),
             from.join(", "),
             first + count
         )
+    }
+
+    fn insert_if_absent(id: u64) -> String {
+        format!("insert ignore into items values ({id}, 1, 'new')")
+    }
+
+    fn move_key(id: u64, other: u64) -> String {
+        format!("update ignore items set id = {other}, version = version + 1 where id = {id}")
     }
 
     /// A transaction does not know its number while it writes the journal: so their sizes are compared.

@@ -9,3 +9,13 @@ mod touched;
 pub use outside::{Note, Outside};
 pub use throttle::Throttle;
 pub use touched::{Sees, Touched, Verdict};
+
+/// Whether tables are copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Snapshot {
+    /// Each table once, when it joins.
+    Initial,
+    /// Only changes are published.
+    #[default]
+    Never,
+}

@@ -47,6 +47,11 @@ fn mysql(config: &Config) -> source_mysql::Config {
     assembled.server_id = source.server_id;
     assembled.deadline = source.read_timeout;
     assembled.connect_timeout = source.connect_timeout;
+    assembled.table_interval = source.table_refresh;
+    assembled.snapshot = source.snapshot;
+    assembled.snapshot_workers = source.snapshot_workers;
+    assembled.snapshot_rate = source.snapshot_rate;
+    assembled.snapshot_where.clone_from(&source.snapshot_where);
     assembled
 }
 

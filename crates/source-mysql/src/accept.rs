@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use change::{Position, Resume, Source, SourceError};
+use copying::Snapshot;
 
 use crate::catalog;
 use crate::config::Config;
@@ -95,7 +96,10 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// Reads until the stream stops: what was passed then, with the transaction that stopped it, and why it did.
 fn behind_stumbling(config: &Config, checkpoint: &Resume) -> Result<(Passed, String), SourceError> {
-    let mut source = MySqlSource::new(config.clone())?;
+    // A reader of its own: the pipeline may run, and the server would end its stream for one with the same number.
+    let own = crc32fast::hash(format!("{} {}", config.name, std::process::id()).as_bytes());
+    let config = Config { server_id: Some(0x8000_0000 | own), snapshot: Snapshot::Never, ..config.clone() };
+    let mut source = MySqlSource::new(config)?;
     source.start(Some(checkpoint))?;
     let mut last = Instant::now();
     while last.elapsed() < SILENCE {

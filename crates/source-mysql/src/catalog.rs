@@ -124,6 +124,13 @@ pub(crate) fn oldest(control: &mut Connection) -> Result<mariadb::GtidSet, Error
     text.parse().map_err(|_| strange(doing))
 }
 
+/// Those of the transactions that the server has not executed.
+pub(crate) fn not_executed(control: &mut Connection, wanted: &mysql::GtidSet) -> Result<mysql::GtidSet, Error> {
+    let mut missing = wanted.clone();
+    missing.subtract(&gtid_variable(control, "gtid_executed")?);
+    Ok(missing)
+}
+
 /// `gtid_executed` or `gtid_purged`. The server writes a line for each source.
 pub(crate) fn gtid_variable(control: &mut Connection, name: &'static str) -> Result<mysql::GtidSet, Error> {
     let doing = format!("asking for {name}");

@@ -6,62 +6,40 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use change::TableName;
+use copying::Snapshot;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
 
 use crate::error::Error;
 use crate::url::{self, Endpoint};
 
 /// A MySQL or MariaDB source. Only `name`, `url` and `tables` have no default.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub struct Config {
     /// The pipeline's name: the server shows it for each of our connections.
     pub name: String,
     /// `mysql://user@host:port/database?ssl-mode=…`, also `mariadb://`; a Unix socket by `?socket=/path`.
     pub url: String,
     /// Better here than in `url`.
-    #[serde(default, deserialize_with = "secret")]
     pub password: Option<SecretString>,
     /// `database.table` with `*` for any text; a leading `!` leaves out.
     pub tables: Vec<String>,
     /// Under which number the server knows us among its replicas; `None`: one that is made from `name`.
-    #[serde(default)]
     pub server_id: Option<u32>,
     /// Where catalogue and log are read at most this long without a byte: then the connection is dead.
-    #[serde(default = "default_deadline", deserialize_with = "duration")]
     pub deadline: Duration,
-    #[serde(default = "default_connect_timeout", deserialize_with = "duration")]
     pub connect_timeout: Duration,
     /// How often the catalogue is asked for new tables that match `tables`, where tables are copied.
-    #[serde(default = "default_table_interval", deserialize_with = "duration")]
     pub table_interval: Duration,
     /// How many received bytes may wait for the encoder.
-    #[serde(default = "default_queue_bytes")]
     pub queue_bytes: usize,
     /// Whether the rows that are there when a table joins are published too.
-    #[serde(default)]
     pub snapshot: Snapshot,
     /// How many tables are copied at the same time, each with connections of its own.
-    #[serde(default = "default_snapshot_workers")]
     pub snapshot_workers: usize,
     /// How many bytes of rows all copies together read in a second; `None`: as many as they can.
-    #[serde(default)]
     pub snapshot_rate: Option<u64>,
     /// By table: which of its rows are copied, as SQL behind `WHERE`.
-    #[serde(default)]
     pub snapshot_where: BTreeMap<String, String>,
-}
-
-/// Whether tables are copied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Snapshot {
-    /// Each table once, when it joins.
-    Initial,
-    /// Only changes are published.
-    #[default]
-    Never,
 }
 
 /// Two keep a server of two cores and our encoder busy.
@@ -69,55 +47,12 @@ pub(crate) const DEFAULT_SNAPSHOT_WORKERS: usize = 2;
 /// One cheap query each; a table made by a migration is seen before its first deploy uses it.
 pub(crate) const DEFAULT_TABLE_INTERVAL: Duration = Duration::from_secs(10);
 
-fn default_snapshot_workers() -> usize {
-    DEFAULT_SNAPSHOT_WORKERS
-}
-
-fn default_table_interval() -> Duration {
-    DEFAULT_TABLE_INTERVAL
-}
-
 /// Longer than a checkpoint stalls a server, and as long as MySQL's own `net_write_timeout` lets one wait.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 /// A server in the same region answers in milliseconds; ten seconds survive a lost packet and a busy one.
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Enough for 25 ms at 300 MB/s; more only ages the data.
 pub(crate) const DEFAULT_QUEUE_BYTES: usize = 8 << 20;
-
-fn default_deadline() -> Duration {
-    DEFAULT_DEADLINE
-}
-
-fn default_connect_timeout() -> Duration {
-    DEFAULT_CONNECT_TIMEOUT
-}
-
-fn default_queue_bytes() -> usize {
-    DEFAULT_QUEUE_BYTES
-}
-
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
-}
-
-/// `500ms`, `10s`, `2m`.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(at);
-    let number: u32 = number.parse().map_err(|_| bad_duration(&text))?;
-    let unit = match unit {
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        _ => return Err(bad_duration(&text)),
-    };
-    Ok(unit * number)
-}
-
-fn bad_duration<E: serde::de::Error>(text: &str) -> E {
-    E::custom(format!("{text:?} is not a duration: write 500ms, 10s or 2m"))
-}
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -37,8 +37,9 @@ mod watch;
 pub mod wire;
 
 pub use check::check;
-pub use config::{Config, Patterns, Snapshot};
+pub use config::{Config, Patterns};
 pub use connection::{Connection, Purpose, Row};
+pub use copying::Snapshot;
 pub use error::{Error, ServerError};
 pub use flavour::Flavour;
 pub use stream::MySqlSource;

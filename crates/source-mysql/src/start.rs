@@ -5,13 +5,14 @@ use std::time::Duration;
 use change::{Position, Resume};
 
 use crate::catalog::{self, Member, Server};
-use crate::config::{Config, Patterns, Snapshot};
+use crate::config::{Config, Patterns};
 use crate::connection::{Connection, Purpose};
 use crate::error::Error;
 use crate::flavour::Flavour;
 use crate::gtid::mysql::GtidSet;
 use crate::position::{FilePlace, Passed, Place};
 use crate::transport::Transport;
+use copying::Snapshot;
 
 /// A stream that has begun.
 pub(crate) struct Begun {
@@ -102,6 +103,9 @@ fn floor(control: &mut Connection, config: &Config, server: &Server) -> Result<O
     }
 }
 
+/// How long transactions may take to count as executed that the server has sent already.
+const SEMI_SYNC: Duration = Duration::from_secs(5);
+
 /// The server has all that the checkpoint has, and still has what comes behind it.
 fn check_continuity(control: &mut Connection, server: &Server, before: &str, place: &Place) -> Result<(), Error> {
     if let Some(cut) = &place.cut
@@ -146,9 +150,13 @@ fn behind(there: &str, passed: &str) -> Error {
 }
 
 fn check_gtids(control: &mut Connection, passed: &GtidSet) -> Result<(), Error> {
-    let executed = catalog::gtid_variable(control, "gtid_executed")?;
-    let mut missing = passed.clone();
-    missing.subtract(&executed);
+    let mut missing = catalog::not_executed(control, passed)?;
+    if !missing.is_empty() {
+        // With a semi-synchronous replica that lags, a transaction is sent before it is counted as executed.
+        let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{missing}', {})", SEMI_SYNC.as_secs());
+        control.query("waiting for transactions that were published", &wait)?;
+        missing = catalog::not_executed(control, passed)?;
+    }
     if !missing.is_empty() {
         return Err(Error::stop(
             format!("the server lacks transactions that were published: {missing}"),

@@ -43,7 +43,7 @@ pub fn classify(sql: &[u8]) -> Statement<'_> {
             "END" => Statement::XaEnd,
             _ => Statement::XaOver,
         },
-        "INSERT" | "REPLACE" | "UPDATE" | "DELETE" if is_of_the_server(rest) => Statement::Harmless,
+        "INSERT" | "REPLACE" | "UPDATE" | "DELETE" if is_of_the_server(first, rest) => Statement::Harmless,
         "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "WITH" | "DO" | "MERGE" => {
             Statement::Rows(first)
         }
@@ -54,7 +54,7 @@ pub fn classify(sql: &[u8]) -> Statement<'_> {
 
 /// Whether a statement changes a table of the server's own, `mysql.…`, and so no other: those have no triggers. Managed
 /// services write their heartbeats there, as statements.
-fn is_of_the_server(mut rest: &str) -> bool {
+fn is_of_the_server(verb: &str, mut rest: &str) -> bool {
     loop {
         let (next, behind) = word(rest);
         match next.to_ascii_uppercase().as_str() {
@@ -62,19 +62,18 @@ fn is_of_the_server(mut rest: &str) -> bool {
             _ => break,
         }
     }
-    let of_server = |rest| {
-        let (database, rest) = name(bare(rest))?;
-        let (_, rest) = name(bare(bare(rest).strip_prefix('.')?))?;
-        // One table: no list, no join.
-        let next = word(rest).0.to_ascii_uppercase();
-        let one = !bare(rest).starts_with(',')
-            && !matches!(
-                next.as_str(),
-                "JOIN" | "INNER" | "LEFT" | "RIGHT" | "CROSS" | "NATURAL" | "STRAIGHT_JOIN" | "AS" | "USING"
-            );
-        Some(one && database.eq_ignore_ascii_case("mysql"))
+    let behind_table = || {
+        let (_, rest) = name(bare(rest)).filter(|(database, _)| database.eq_ignore_ascii_case("mysql"))?;
+        Some(name(bare(bare(rest).strip_prefix('.')?))?.1)
     };
-    of_server(rest).unwrap_or(false)
+    let Some(rest) = behind_table() else { return false };
+    // One table alone: behind it comes no list and no join.
+    let next = word(rest).0.to_ascii_uppercase();
+    match verb.to_ascii_uppercase().as_str() {
+        "UPDATE" => next == "SET",
+        "DELETE" => bare(rest).is_empty() || matches!(next.as_str(), "WHERE" | "ORDER" | "LIMIT"),
+        _ => true,
+    }
 }
 
 /// The first word, and what follows it.
@@ -127,7 +126,7 @@ fn name(sql: &str) -> Option<(String, &str)> {
         }
     }
     let end = sql
-        .find(|letter: char| letter.is_whitespace() || matches!(letter, '.' | ';' | '/' | '-' | '`'))
+        .find(|letter: char| letter.is_whitespace() || matches!(letter, '.' | ',' | ';' | '(' | '/' | '-' | '`'))
         .unwrap_or(sql.len());
     let (name, rest) = sql.split_at(end);
     (!name.is_empty()).then(|| (name.to_owned(), rest))

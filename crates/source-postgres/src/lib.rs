@@ -30,7 +30,8 @@ mod watch;
 pub mod wire;
 
 pub use check::check;
-pub use config::{Config, Patterns, Snapshot};
+pub use config::{Config, Patterns};
+pub use copying::Snapshot;
 pub use error::{Error, ServerError};
 pub use relation::bare_table;
 pub use retention::SlotGuard;

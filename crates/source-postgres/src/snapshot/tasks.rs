@@ -498,7 +498,10 @@ impl Snapshots {
         match chunk.reach() {
             Reach::Next { after, end } => {
                 if progress.by != chunk.rows.by {
-                    progress.again.clear();
+                    // Before the first chunk nothing says what the key is made of, and rows may have moved already.
+                    if !progress.by.is_empty() {
+                        progress.again.clear();
+                    }
                     progress.rows = 0;
                     progress.by.clone_from(&chunk.rows.by);
                 }

@@ -13,8 +13,8 @@ use change::TableName;
 
 use super::{Progress, Shown, Snapshots, Task};
 use crate::catalog::Member;
-use crate::config::Snapshot;
 use crate::error::Error;
+use copying::Snapshot;
 
 /// Tables that the thread that looks at the catalogue has found: all that are captured now.
 pub(crate) type Joined = Arc<Mutex<Option<Vec<Member>>>>;

@@ -3,13 +3,13 @@
 use change::{Column, ColumnType, Identity, Reason};
 
 use super::*;
-use crate::config::Snapshot;
 use crate::flavour::Flavour;
 use crate::gtid::mysql::{GtidSet, Source};
 use crate::table::Shape;
 use crate::value::Meaning;
 use crate::value::charset::Charset;
 use crate::wire::cell::Cell;
+use copying::Snapshot;
 
 fn shape() -> Arc<Shape> {
     let column = Column {

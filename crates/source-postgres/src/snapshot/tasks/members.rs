@@ -20,9 +20,9 @@ use change::TableName;
 
 use super::{Progress, Snapshots, Task};
 use crate::catalog::Candidate;
-use crate::config::Snapshot;
 use crate::error::Error;
 use crate::sql;
+use copying::Snapshot;
 
 /// Between the thread that looks at the catalogue and the copies.
 #[derive(Debug, Default)]

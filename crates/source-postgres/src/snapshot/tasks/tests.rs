@@ -3,7 +3,7 @@
 use change::{Column, ColumnType, Identity};
 
 use super::*;
-use crate::config::Snapshot;
+use copying::Snapshot;
 
 fn read(table: &Candidate) -> Rows {
     let shape = Table { name: table.name.clone(), columns: Vec::new(), key: Vec::new(), identity: Identity::Default };

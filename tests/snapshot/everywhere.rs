@@ -1,0 +1,149 @@
+//! The promises of copies that are the same whatever the database.
+
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use super::fences::wait_copying;
+use super::*;
+use crate::support::{insert_journaled, seed};
+
+const INITIAL: &str = "snapshot = \"initial\"\ntable_refresh = \"1s\"";
+
+/// So many rows are there before the pipeline is.
+fn fill<D: Store>(scene: &mut Scene<D>, rows: u64) -> Result<()> {
+    scene.source = INITIAL.to_owned();
+    scene.database.execute(&D::insertion(0, rows, "repeat(concat('row ', i, ' '), 60)"))
+}
+
+/// Updates, deletes, inserts and moves of keys, one statement a transaction, 500 a second where the machine can, until it
+/// is dropped.
+struct Load<D> {
+    of: PhantomData<D>,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<Result<Loaded>>>,
+}
+
+/// What a load came to.
+struct Loaded {
+    transactions: u32,
+    per_second: f64,
+}
+
+impl<D: Store> Load<D> {
+    const PERIOD: Duration = Duration::from_millis(2);
+
+    fn start(database: &D, seed: u64, ids: u64) -> Result<Self> {
+        let mut run = database.session()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (begin, mut transactions) = (Instant::now(), 0);
+            while !asked.load(Ordering::Relaxed) {
+                let (id, other) = (random.u64(0..ids), random.u64(0..ids + ids / 4));
+                let sql = match random.u8(0..10) {
+                    0..6 => format!("update items set version = version + 1 where id = {id}"),
+                    6 => format!("delete from items where id = {id}"),
+                    7 => D::insert_if_absent(other),
+                    _ => D::move_key(id, other),
+                };
+                run(&sql)?;
+                transactions += 1;
+                std::thread::sleep((Self::PERIOD * transactions).saturating_sub(begin.elapsed())); // the load's rate
+            }
+            Ok(Loaded { transactions, per_second: f64::from(transactions) / begin.elapsed().as_secs_f64() })
+        });
+        Ok(Self { of: PhantomData, stop, thread: Some(thread) })
+    }
+
+    fn finish(mut self) -> Result<Loaded> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().context("already finished")?.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
+    }
+}
+
+impl<D> Drop for Load<D> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn rows_that_were_there_are_copied_once_and_changes_follow<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    fill(scene, 20_000)?;
+    let headwater = scene.start()?;
+    wait_said(&headwater, "snapshot complete")?;
+    let judged = judge(scene, "items")?;
+    assert_eq!((judged.copied, judged.events), (20_000, 20_000));
+    scene.database.execute("update items set version = 2 where id < 10; delete from items where id = 11")?;
+    judge(scene, "items")?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    // A second start copies nothing again.
+    let headwater = scene.start()?;
+    scene.database.execute("update items set version = 3 where id < 10")?;
+    let judged = judge(scene, "items")?;
+    assert_eq!(judged.copied, 20_000);
+    ensure!(!headwater.output().contains("snapshot begins"), "{}", headwater.output());
+    Ok(())
+}
+
+/// The whole promise at once: rows are copied while they are updated, deleted, inserted and moved, and the process is
+/// killed again and again.
+#[expect(clippy::print_stdout, reason = "a test's output is read when it fails")]
+fn a_copy_under_load_survives_kills<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    let kills = 20;
+    let rows = std::env::var("HEADWATER_SNAPSHOT_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(40_000);
+    let seed = seed("a_copy_under_load_survives_kills");
+    let mut random = fastrand::Rng::with_seed(seed);
+    fill(scene, rows)?;
+    let load = Load::start(&scene.database, seed, rows)?;
+    for kill in 0..kills {
+        let headwater = scene.launch()?;
+        if kill == 0 {
+            // At least one comes in the midst of the copy, however slow the machine is.
+            wait_copying(scene, &headwater)?;
+        } else if random.bool() {
+            wait_said(&headwater, "\"message\":\"streaming\"")?;
+        }
+        // The moment of the kill is what is random here.
+        std::thread::sleep(Duration::from_millis(random.u64(0..700)));
+        headwater.kill9()?;
+    }
+    let headwater = scene.start()?;
+    eventually(PATIENCE + Duration::from_micros(rows * 100), "the end of the copy", || {
+        let topic = format!("{}.checkpoints", scene.name);
+        let progress = scene.oracle().raw(&topic, 0)?;
+        let key = format!("{}/{}", scene.name, scene.tables[0]).into_bytes();
+        let last = progress.into_iter().rfind(|(found, _)| found.as_ref() == Some(&key));
+        let text = String::from_utf8_lossy(&last.and_then(|(_, value)| value).unwrap_or_default()).into_owned();
+        ensure!(text.contains("\"end\":true"), "{text}\n{}", headwater.output());
+        Ok(())
+    })?;
+    let Loaded { transactions, per_second } = load.finish()?;
+    let judged = judge(scene, "items")?;
+    println!("{transactions} transactions, {per_second:.0} a second; {kills} kills; {} rows copied", judged.copied);
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    Ok(())
+}
+
+fn a_table_that_joins_later_is_copied<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    scene.source = INITIAL.to_owned();
+    let schema = scene.database.schema();
+    scene.tables = vec![format!("{schema}.*"), format!("!{schema}.journal")];
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 500)?;
+    scene.database.execute(
+        "create table more (id bigint primary key, version bigint not null, note text);
+         insert into more select id, 1, note from items",
+    )?;
+    let complete = format!("\"message\":\"snapshot complete\",\"table\":\"{}.more\"", scene.database.schema());
+    wait_said(&headwater, &complete)?;
+    scene.database.execute("update more set version = 2 where id < 10")?;
+    judge(scene, "more")?;
+    Ok(())
+}
+
+crate::support::everywhere!(
+    rows_that_were_there_are_copied_once_and_changes_follow,
+    a_copy_under_load_survives_kills,
+    a_table_that_joins_later_is_copied
+);

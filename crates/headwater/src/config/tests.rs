@@ -430,7 +430,7 @@ shop.toml:2:8: unclosed table, expected `]`
 fn the_reference_page_is_whole() {
     assert_snapshot!(reference_markdown().lines().skip(30).take(14).collect::<Vec<_>>().join("\n"), @r###"
 |---|---|---|---|
-| `name` | text | **required**, e.g. `shop` | The pipeline's name: the key of its checkpoint, and the default of slot, publication and transactional id. Lower case letters, digits and `_`, at most 63. Flag: `--name`. |
+| `name` | text | **required**, e.g. `shop` | The pipeline's name: the key of its checkpoint, and the default of transactional id and PostgreSQL's slot and publication. Lower case letters, digits and `_`, at most 63. Flag: `--name`. |
 
 ## `[source]`
 

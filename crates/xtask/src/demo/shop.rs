@@ -55,7 +55,8 @@ struct Day {
     random: fastrand::Rng,
     customers: u64,
     next_order: u64,
-    orders: Vec<u64>,
+    /// The orders that are there, each with the number of its state.
+    orders: Vec<(u64, usize)>,
     /// Whether orders have the column that is added during the day.
     notes: bool,
     changes: Changes,
@@ -63,7 +64,7 @@ struct Day {
 
 const NAMES: &[&str] =
     &["Ada", "Alan", "Barbara", "Donald", "Edsger", "Frances", "Grace", "Katherine", "Niklaus", "Tony"];
-const STATES: &[&str] = &["paid", "packed", "shipped", "returned"];
+const STATES: &[&str] = &["new", "paid", "packed", "shipped", "returned"];
 const NOTES: &[&str] =
     &["ring twice", "it's a gift", "leave it at the neighbour's", "Grüße – thank you", "50% \"off\""];
 
@@ -124,22 +125,25 @@ impl Day {
              commit"
         ))?;
         self.next_order += 1;
-        self.orders.push(id);
+        self.orders.push((id, 0));
         self.count("orders");
         self.count("customers");
         Ok(())
     }
 
     fn progress(&mut self) -> Result<()> {
-        let id = self.orders[self.random.usize(..self.orders.len())];
-        let state = STATES[self.random.usize(..STATES.len())];
-        self.sql(&format!("update orders set status = '{state}' where id = {id}"))?;
+        let order = self.random.usize(..self.orders.len());
+        let (id, state) = self.orders[order];
+        // another one: MySQL logs no update that changes nothing
+        let state = (state + self.random.usize(1..STATES.len())) % STATES.len();
+        self.orders[order].1 = state;
+        self.sql(&format!("update orders set status = '{}' where id = {id}", STATES[state]))?;
         self.count("orders");
         Ok(())
     }
 
     fn cancel(&mut self) -> Result<()> {
-        let id = self.orders.swap_remove(self.random.usize(..self.orders.len()));
+        let (id, _) = self.orders.swap_remove(self.random.usize(..self.orders.len()));
         self.sql(&format!("delete from orders where id = {id}"))?;
         self.count("orders");
         Ok(())

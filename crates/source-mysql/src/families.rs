@@ -76,7 +76,10 @@ pub const FAMILIES: &[Family] = &[
     typed(&["time(n)"], "microseconds, from −838:59:59 to 838:59:59: a length of time, so no `time-micros`"),
     typed(&["datetime(n)"], "no zone; `absent` as for `date`"),
     typed(&["timestamp(n)"], "UTC; `0000-00-00 00:00:00`: `absent` (`zero-date`)"),
-    text(&["char(n)"], "without trailing spaces, as the server keeps it; bytes that are no text: `absent` (`not-text`)"),
+    text(
+        &["char(n)"],
+        "without trailing spaces, as the server keeps it; bytes that are no text: `absent` (`not-text`)",
+    ),
     text(
         &["varchar(n)", "tinytext", "text", "mediumtext", "longtext"],
         "of every character set, also where MariaDB compresses the column; bytes that are no text: `absent` (`not-text`)",

@@ -262,6 +262,25 @@ pub(crate) fn without_transactions(control: &mut Connection) -> Result<BTreeMap<
     rows.iter().map(pair).collect()
 }
 
+/// Tables whose rows a foreign key changes without a word in the log, with its name. Storage engines do so; MySQL
+/// does it in their place since 9.6, unless it is told otherwise, and logs it.
+pub(crate) fn silent_cascades(control: &mut Connection) -> Result<BTreeMap<TableName, String>, Error> {
+    const NATIVE: &str = "innodb_native_foreign_keys";
+    if variables(control, &[NATIVE])?.get(NATIVE).is_some_and(|native| native == "OFF") {
+        return Ok(BTreeMap::new());
+    }
+    let doing = "asking for the tables' foreign keys";
+    let rows = control.query(
+        doing,
+        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, MIN(CONSTRAINT_NAME) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE \
+         DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL') GROUP BY CONSTRAINT_SCHEMA, TABLE_NAME",
+    )?;
+    let pair = |row: &Row| {
+        Ok((TableName::new(field(row, 0, doing)?, field(row, 1, doing)?), field(row, 2, doing)?.to_owned()))
+    };
+    rows.iter().map(pair).collect()
+}
+
 /// Whether the account may read all columns of a table: the server's refusal, if not.
 pub(crate) fn refuses(control: &mut Connection, table: &TableName) -> Result<Option<Error>, Error> {
     let sql = format!("SELECT * FROM {} LIMIT 0", qualified(table));

@@ -32,6 +32,7 @@ pub(super) fn check(
         findings.push(problem(subject(&other.name), what, "ask for the tables that it is made of"));
     }
     let loose = catalog::without_transactions(control)?;
+    let silent = catalog::silent_cascades(control)?;
     for table in &tables {
         let mut said = Said::default();
         match catalog::refuses(control, &table.name)? {
@@ -40,6 +41,9 @@ pub(super) fn check(
         }
         if let Some(engine) = loose.get(&table.name) {
             said.loose(engine, &table.name);
+        }
+        if let Some(foreign_key) = silent.get(&table.name) {
+            said.silent(foreign_key);
         }
         findings.push(said.finding(&table.name));
     }
@@ -161,6 +165,18 @@ impl Said {
              the pipeline if tables with transactions were in it"
         );
         let help = format!("ALTER TABLE {} ENGINE = InnoDB;", catalog::qualified(table));
+        self.add(Severity::Warning, what, Some(help));
+    }
+
+    fn silent(&mut self, foreign_key: &str) {
+        let what = format!(
+            "the foreign key {foreign_key} changes or deletes its rows with their parent's, and this server does not log that: \
+             the topic keeps them as they were"
+        );
+        let help = format!(
+            "change and delete these rows by statements of their own, before their parent's; to be sure that nothing is \
+             forgotten, make {foreign_key} anew with ON DELETE RESTRICT ON UPDATE RESTRICT"
+        );
         self.add(Severity::Warning, what, Some(help));
     }
 

@@ -32,18 +32,19 @@ pub(super) fn check(
         findings.push(problem(subject(&other.name), what, "ask for the tables that it is made of"));
     }
     let loose = catalog::without_transactions(control)?;
-    let silent = catalog::silent_cascades(control)?;
+    let logs_cascades = catalog::logs_cascades(control)?;
     for table in &tables {
         let mut said = Said::default();
         match catalog::refuses(control, &table.name)? {
             Some(error) => said.refused(&error, &table.name, account),
-            None => said.described(catalog::describe(control, &table.name)?.as_ref(), &table.name, server),
+            None => {
+                said.described(catalog::describe(control, &table.name)?.as_ref(), &table.name, server);
+                let cascade = if logs_cascades { None } else { catalog::cascade(control, &table.name)? };
+                cascade.into_iter().for_each(|foreign_key| said.silent(&foreign_key));
+            }
         }
         if let Some(engine) = loose.get(&table.name) {
             said.loose(engine, &table.name);
-        }
-        if let Some(foreign_key) = silent.get(&table.name) {
-            said.silent(foreign_key);
         }
         findings.push(said.finding(&table.name));
     }

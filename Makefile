@@ -1,7 +1,7 @@
 # The few commands of headwater. Each fetches what it needs first; a second run finds it there.
 
 CARGO ?= cargo
-# which database `make demo` reads
+# which database `make demo` reads: postgres, mysql or mariadb
 SOURCE ?= postgres
 
 .PHONY: setup build test demo check lint bench clean
@@ -19,6 +19,7 @@ test:                 ## every test: unit, integration with real servers, end to
 	  && echo "tests passed in $$(($$(date +%s) - begin)) s"
 
 demo:                 ## a database, a broker, a registry and headwater between them
+	@case "$(SOURCE)" in postgres|mysql|mariadb) ;; *) echo "SOURCE is postgres, mysql or mariadb, not '$(SOURCE)'" >&2; exit 2 ;; esac
 	@scripts/setup.sh demo $(filter mysql,$(SOURCE))
 	$(CARGO) build --release --locked -p headwater
 	$(CARGO) xtask demo --source $(SOURCE)

@@ -17,7 +17,7 @@ compose() {
     if [ ! -x "$cache/bin/cmd" ]; then
         GOBIN="$cache/bin" go install github.com/compose-spec/compose-go/v2/cmd@latest
     fi
-    POSTGRES_PASSWORD=x SOURCE_PASSWORD=x "$cache/bin/cmd" docker-compose.yml >"$cache/compose.yml"
+    DATABASE_PASSWORD=x SOURCE_PASSWORD=x "$cache/bin/cmd" docker-compose.yml >"$cache/compose.yml"
     echo "docker-compose.yml: $(grep -c 'image:' "$cache/compose.yml") services"
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value as Json;
-use testkit::eventually;
+use testkit::{Flavour, eventually};
 
 use crate::support::{BINARY, PATIENCE, Scene, command, insert_journaled};
 
@@ -34,6 +34,44 @@ fn tail_prints_json_lines_into_a_pipe_and_leaves_nothing_behind() -> Result<()> 
     ensure!(tail.wait()?.success(), "tail ends with 0");
     assert_eq!(scene.database.value(&format!("select count(*) {mine}"))?, "0", "no slot is left");
     assert_eq!(scene.database.value("select count(*) from pg_publication")?, "0", "no publication is left");
+    Ok(())
+}
+
+#[test]
+fn tail_reads_mysql() -> Result<()> {
+    tail_beside_a_pipeline(Flavour::MySql)
+}
+
+#[test]
+fn tail_reads_mariadb() -> Result<()> {
+    tail_beside_a_pipeline(Flavour::MariaDb)
+}
+
+/// A binlog has readers with numbers, of which each has one stream: `tail` must not end a pipeline's.
+fn tail_beside_a_pipeline(flavour: Flavour) -> Result<()> {
+    let scene = Scene::journaled_of(flavour, "tail")?;
+    let headwater = scene.start()?;
+    let items = format!("{}.items", scene.database.name);
+    let mut tail = Command::new(BINARY)
+        .args(["tail", &scene.neighbours.url, "--tables", &items])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut said = BufReader::new(tail.stderr.take().context("no standard error")?).lines();
+    let begun = said.find(|line| line.as_ref().map_or(true, |line| line.starts_with("tailing ")));
+    ensure!(begun.transpose()?.is_some_and(|line| line.contains(&items)), "tail does not say what it reads");
+    insert_journaled(&scene.database, 1, 2)?;
+    let lines = BufReader::new(tail.stdout.take().context("no output")?).lines().take(2);
+    let events: Vec<Json> = lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect::<Result<_>>()?;
+    assert_eq!(events[1]["op"], "c");
+    assert_eq!(events[1]["after"]["note"], "row 2");
+    assert_eq!(events[1]["source"]["db"], scene.database.name);
+    let stopped = Command::new("kill").arg("-TERM").arg(tail.id().to_string()).status()?;
+    ensure!(stopped.success());
+    ensure!(tail.wait()?.success(), "tail ends with 0");
+    insert_journaled(&scene.database, 3, 2)?;
+    scene.judge()?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
     Ok(())
 }
 

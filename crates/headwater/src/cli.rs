@@ -22,6 +22,11 @@ Examples:
       --tables 'public.*' --brokers localhost:9092 --topic-prefix shop \\
       --registry-url http://localhost:8081";
 
+const TAIL_EXAMPLES: &str = "\
+Examples:
+  headwater tail postgres://headwater@localhost:5432/shop --tables 'public.*'
+  headwater tail mysql://headwater@localhost:3306 --tables 'shop.*'";
+
 const SNAPSHOT_EXAMPLES: &str = "\
 Examples:
   headwater snapshot -c shop.toml
@@ -32,7 +37,7 @@ The command asks the running process at its admin.listen, with the token of [adm
 
 /// Publishes each committed change of a database to Kafka, exactly once.
 ///
-/// headwater reads the write-ahead log of PostgreSQL, turns every row change into an Avro event whose schema the registry
+/// headwater reads the log of PostgreSQL, MySQL or MariaDB, turns every row change into an Avro event whose schema the registry
 /// has accepted, and writes it to Kafka in the same transaction as its position in the log.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "headwater", version, max_term_width = 100, after_help = help_end(), after_long_help = help_end())]
@@ -65,7 +70,7 @@ pub enum Command {
     /// SIGTERM and SIGINT drain: what was read is published and committed, then the program ends with 0.
     Run(Run),
     /// Show the changes of a database on this terminal; no Kafka, no registry
-    #[command(after_help = "Example:\n  headwater tail postgres://headwater@localhost:5432/shop --tables 'public.*'")]
+    #[command(after_help = TAIL_EXAMPLES)]
     Tail(Tail),
     /// Look whether database, Kafka and registry are fit, and print the exact command that mends what is not
     Doctor(Query),
@@ -406,8 +411,9 @@ Options:
                              any other name is kept and continued [default: temporary]
   -h, --help                 Print help
 
-Example:
+Examples:
   headwater tail postgres://headwater@localhost:5432/shop --tables 'public.*'
+  headwater tail mysql://headwater@localhost:3306 --tables 'shop.*'
 "###);
     }
 }

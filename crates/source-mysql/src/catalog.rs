@@ -336,6 +336,34 @@ pub(crate) fn without_transactions(control: &mut Connection) -> Result<BTreeMap<
     rows.iter().map(pair).collect()
 }
 
+/// Whether the log has the rows that a foreign key changes. Storage engines change them behind the server's back; MySQL does
+/// it in their place since 9.6, unless it is told otherwise.
+pub(crate) fn logs_cascades(control: &mut Connection) -> Result<bool, Error> {
+    const NATIVE: &str = "innodb_native_foreign_keys";
+    Ok(variables(control, &[NATIVE])?.get(NATIVE).is_some_and(|native| native == "OFF"))
+}
+
+/// The first foreign key of a table that changes or deletes rows of it. MariaDB shows `information_schema`'s constraints only
+/// to those who may write, and this to everybody who may read.
+pub(crate) fn cascade(control: &mut Connection, table: &TableName) -> Result<Option<String>, Error> {
+    let doing = format!("asking for the foreign keys of {table}");
+    match control.query(&doing, &format!("SHOW CREATE TABLE {}", qualified(table))) {
+        Ok(rows) => rows.first().map_or(Ok(None), |row| Ok(cascade_of(field(row, 1, &doing)?))),
+        // It was dropped a moment ago.
+        Err(Error::Server { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Of the table's statement, in which each constraint has a line.
+fn cascade_of(statement: &str) -> Option<String> {
+    statement.lines().find_map(|line| {
+        let (name, key) = line.strip_prefix("  CONSTRAINT ")?.split_once(" FOREIGN KEY (")?;
+        let (_, rules) = key.rsplit_once(')')?;
+        ["CASCADE", "SET NULL"].iter().any(|rule| rules.contains(rule)).then(|| name.to_owned())
+    })
+}
+
 /// Whether the account may read all columns of a table: the server's refusal, if not.
 pub(crate) fn refuses(control: &mut Connection, table: &TableName) -> Result<Option<Error>, Error> {
     let sql = format!("SELECT * FROM {} LIMIT 0", qualified(table));
@@ -392,4 +420,26 @@ pub(crate) fn identifier(name: &str) -> String {
 /// A table's quoted name.
 pub(crate) fn qualified(table: &TableName) -> String {
     format!("{}.{}", identifier(&table.schema), identifier(&table.table))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cascade_of;
+
+    #[test]
+    fn cascades_in_a_statement() {
+        let statement = |rules: &str| {
+            format!(
+                "CREATE TABLE `c` (\n  `p` int(11) DEFAULT NULL COMMENT 'ON DELETE CASCADE',\n  CONSTRAINT `a` FOREIGN KEY (`p`) \
+                 REFERENCES `p` (`id`),\n  CONSTRAINT `b (x)` FOREIGN KEY (`p`) REFERENCES `p` (`on CASCADE`){rules}\n) \
+                 ENGINE=InnoDB"
+            )
+        };
+        for rules in ["", " ON DELETE NO ACTION", ","] {
+            assert_eq!(cascade_of(&statement(rules)), None);
+        }
+        for rules in [" ON DELETE CASCADE", " ON DELETE SET NULL,", " ON DELETE NO ACTION ON UPDATE CASCADE"] {
+            assert_eq!(cascade_of(&statement(rules)).as_deref(), Some("`b (x)`"));
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod config;
 pub mod connection;
 mod declared;
 mod error;
+pub mod families;
 pub mod flavour;
 mod greeting;
 pub mod gtid;

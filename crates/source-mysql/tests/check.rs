@@ -277,6 +277,40 @@ fn tables_that_cannot_be_captured_well() {
     });
 }
 
+/// As an account that may only read: foreign keys are not shown to everybody.
+#[test]
+fn cascades_that_are_not_logged() {
+    let native = |flavour| MySql::builder(flavour).set("innodb-native-foreign-keys", "ON").start();
+    let plain = MySql::start;
+    for (server, silent) in [
+        (plain(Flavour::MySql), false),
+        (native(Flavour::MySql), true),
+        (plain(Flavour::MariaDb), true),
+        (plain(Flavour::MariaDbUnstable), true),
+    ] {
+        let server = server.unwrap();
+        let database = server.create_database().unwrap();
+        database
+            .execute(
+                "create table parents (id int primary key); \
+                 create table strict (id int primary key, parent int, foreign key (parent) references parents (id)); \
+                 create table children (id int primary key, parent int, constraint of_parent foreign key (parent) \
+                 references parents (id) on delete cascade)",
+            )
+            .unwrap();
+        account(&server, "reader");
+        for grant in grants(server.flavour(), &database.name, "reader") {
+            server.maintenance().execute(&grant).unwrap();
+        }
+        let config = as_account(&config(&database, &["*"]), "reader");
+        let found = about(&config, &format!("table {}.children", database.name));
+        let expected = if silent { Severity::Warning } else { Severity::Good };
+        assert_eq!(found.severity, expected, "{:?}: {found:#?}", server.flavour());
+        assert_eq!(found.what.contains("of_parent"), silent, "{found:#?}");
+        assert_eq!(about(&config, &format!("table {}.strict", database.name)).severity, Severity::Good);
+    }
+}
+
 /// Sequences, and times as they were stored before MariaDB 10.1.
 fn more_of_mariadb(server: &MySql, database: &MySqlDatabase) {
     database.execute("create sequence numbers").unwrap();

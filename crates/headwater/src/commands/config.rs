@@ -42,16 +42,26 @@ pub fn rights() {
 
 /// `headwater config types`
 pub fn types() {
-    let mut table = String::from("| SQL type | Avro | remarks |\n|---|---|---|\n");
-    for family in source_postgres::types::FAMILIES {
-        let form = event_avro::avro_words(family.form());
-        table.push_str(&format!("| {} | {form} | {} |\n", family.names, family.remarks));
-    }
+    let mut text = String::from("### PostgreSQL\n\n");
+    let families = source_postgres::types::FAMILIES.iter();
+    text += &table(families.map(|family| (family.names.to_owned(), Some(family.form()), family.remarks)));
     let array = change::ColumnType::Array { element: change::Element::Text, separator: b',' };
-    table.push_str(&format!(
+    text += &format!(
         "| arrays | {} | `T` as above; more than one dimension, or a lower bound other than 1: `absent` |\n\
          | domains | | as the type beneath, of whatever depth |\n",
         event_avro::avro_words(array)
-    ));
-    output::print(&table);
+    );
+    text += "\n### MySQL and MariaDB\n\n";
+    let families = source_mysql::families::FAMILIES.iter();
+    text += &table(families.map(|family| (family.names(), family.form(), family.remarks)));
+    output::print(&text);
+}
+
+fn table(families: impl Iterator<Item = (String, Option<change::ColumnType>, &'static str)>) -> String {
+    let mut table = String::from("| SQL type | Avro | remarks |\n|---|---|---|\n");
+    for (names, form, remarks) in families {
+        let form = form.map(event_avro::avro_words).unwrap_or_default();
+        table += &format!("| {names} | {form} | {remarks} |\n");
+    }
+    table
 }

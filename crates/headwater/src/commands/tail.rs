@@ -1,7 +1,8 @@
 //! `headwater tail`: the changes of a database on this terminal. Needs a database and nothing else.
 //!
-//! With a temporary slot, nothing stays behind and nothing is repeated. With a slot of one's own the server remembers
-//! what was printed: the position is confirmed after each transaction, so a killed `tail` prints its last one again.
+//! With PostgreSQL and a temporary slot, nothing stays behind and nothing is repeated. With a slot of one's own the server
+//! remembers what was printed: the position is confirmed after each transaction, so a killed `tail` prints its last one again.
+//! MySQL and MariaDB remember nothing of a reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

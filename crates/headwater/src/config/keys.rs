@@ -103,8 +103,8 @@ pub const KEYS: &[Key] = &[
         "--name",
         Kind::Text,
         Absent::Required { example: "shop" },
-        "The pipeline's name: the key of its checkpoint, and the default of slot, publication and transactional id. \
-         Lower case letters, digits and `_`, at most 63.",
+        "The pipeline's name: the key of its checkpoint, and the default of transactional id and PostgreSQL's slot and \
+         publication. Lower case letters, digits and `_`, at most 63.",
     ),
     flagged(
         "source.url",
@@ -172,8 +172,8 @@ pub const KEYS: &[Key] = &[
         "source.table_refresh",
         seconds(1, 3600),
         Absent::Value("10s"),
-        "How often the catalogue is asked for tables that newly match `tables`. The slot is looked at as often, and at \
-         least every 10 s.",
+        "PostgreSQL: how often the catalogue is asked for tables that newly match `tables`. The slot is looked at as \
+         often, and at least every 10 s. MySQL and MariaDB show a new table with its first row.",
     ),
     key(
         "source.wal_disk",

@@ -197,7 +197,7 @@ fn check_scheme(take: &mut Take<'_>, scheme: Option<Scheme>) {
     };
     for &path in keys {
         if take.settings.is_given(path) {
-            take.refuse(path, Refusal::new(format!("only {whose} knows this"), "leave it out"));
+            take.refuse(path, Refusal::new(format!("only for {whose}"), "leave it out"));
         }
     }
 }

@@ -329,12 +329,22 @@ shop.toml:5:10: `source.tables`: no table is captured
     assert_snapshot!(mistake("postgres://headwater", "oracle://headwater"), @r###"
 shop.toml:3:7: `source.url`: the URL of the database must begin with postgres://, mysql:// or mariadb://
   3 | url = "oracle://headwater:***@localhost:5432/shop"
-    |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   help: write postgres://user@host:5432/database, or mysql://user@host:3306
 "###);
     let slot = "mysql://headwater:hunter2@localhost:5432/shop\"\nslot = \"s\"";
-    assert_snapshot!(mistake("postgres://headwater:hunter2@localhost:5432/shop\"", slot), @"");
-    assert_snapshot!(mistake("[source]", "[source]\nserver_id = 7"), @"");
+    assert_snapshot!(mistake("postgres://headwater:hunter2@localhost:5432/shop\"", slot), @r###"
+shop.toml:4:8: `source.slot`: only for PostgreSQL
+  4 | slot = "s"
+    |        ^^^
+  help: leave it out
+"###);
+    assert_snapshot!(mistake("[source]", "[source]\nserver_id = 7"), @r###"
+shop.toml:3:13: `source.server_id`: only for MySQL and MariaDB
+  3 | server_id = 7
+    |             ^
+  help: leave it out
+"###);
     assert_snapshot!(mistake("username = \"registry\"\n", ""), @r###"
 shop.toml:19:12: `registry.password`: a user and a password go together
   19 | password = [hidden]
@@ -430,7 +440,7 @@ shop.toml:2:8: unclosed table, expected `]`
 fn the_reference_page_is_whole() {
     assert_snapshot!(reference_markdown().lines().skip(30).take(14).collect::<Vec<_>>().join("\n"), @r###"
 |---|---|---|---|
-| `name` | text | **required**, e.g. `shop` | The pipeline's name: the key of its checkpoint, and the default of slot, publication and transactional id. Lower case letters, digits and `_`, at most 63. Flag: `--name`. |
+| `name` | text | **required**, e.g. `shop` | The pipeline's name: the key of its checkpoint, and the default of transactional id and PostgreSQL's slot and publication. Lower case letters, digits and `_`, at most 63. Flag: `--name`. |
 
 ## `[source]`
 

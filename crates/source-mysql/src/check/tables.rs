@@ -32,11 +32,16 @@ pub(super) fn check(
         findings.push(problem(subject(&other.name), what, "ask for the tables that it is made of"));
     }
     let loose = catalog::without_transactions(control)?;
+    let logs_cascades = catalog::logs_cascades(control)?;
     for table in &tables {
         let mut said = Said::default();
         match catalog::refuses(control, &table.name)? {
             Some(error) => said.refused(&error, &table.name, account),
-            None => said.described(catalog::describe(control, &table.name)?.as_ref(), &table.name, server),
+            None => {
+                said.described(catalog::describe(control, &table.name)?.as_ref(), &table.name, server);
+                let cascade = if logs_cascades { None } else { catalog::cascade(control, &table.name)? };
+                cascade.into_iter().for_each(|foreign_key| said.silent(&foreign_key));
+            }
         }
         if let Some(engine) = loose.get(&table.name) {
             said.loose(engine, &table.name);
@@ -161,6 +166,18 @@ impl Said {
              the pipeline if tables with transactions were in it"
         );
         let help = format!("ALTER TABLE {} ENGINE = InnoDB;", catalog::qualified(table));
+        self.add(Severity::Warning, what, Some(help));
+    }
+
+    fn silent(&mut self, foreign_key: &str) {
+        let what = format!(
+            "the foreign key {foreign_key} changes or deletes its rows with their parent's, and this server does not log that: \
+             the topic keeps them as they were"
+        );
+        let help = format!(
+            "change and delete these rows by statements of their own, before their parent's; to be sure that nothing is \
+             forgotten, make {foreign_key} anew with ON DELETE RESTRICT ON UPDATE RESTRICT"
+        );
         self.add(Severity::Warning, what, Some(help));
     }
 

@@ -26,9 +26,12 @@ impl MySqlDatabase {
     pub(super) fn create(flavour: Flavour, port: u16) -> Result<MySqlDatabase> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("db{}_{number}", std::process::id());
+        MySqlDatabase::create_called(&format!("db{}_{number}", std::process::id()), flavour, port)
+    }
+
+    pub(super) fn create_called(name: &str, flavour: Flavour, port: u16) -> Result<MySqlDatabase> {
         MySqlDatabase::existing("mysql", flavour, port).execute(&format!("CREATE DATABASE {name}"))?;
-        let mut database = MySqlDatabase::existing(&name, flavour, port);
+        let mut database = MySqlDatabase::existing(name, flavour, port);
         database.ours = true;
         Ok(database)
     }

@@ -189,6 +189,11 @@ impl MySql {
         MySqlDatabase::create(self.flavour, self.port())
     }
 
+    /// A new empty database with a given name, which this server must not have yet.
+    pub fn create_database_called(&self, name: &str) -> Result<MySqlDatabase> {
+        MySqlDatabase::create_called(name, self.flavour, self.port())
+    }
+
     /// A handle on a database that is there.
     pub fn database(&self, name: &str) -> MySqlDatabase {
         MySqlDatabase::existing(name, self.flavour, self.port())

@@ -5,6 +5,7 @@
 
 mod screen;
 mod shop;
+mod store;
 mod verdict;
 
 use std::path::{Path, PathBuf};
@@ -16,14 +17,15 @@ use testkit::{Headwater, Oracle, shared};
 use crate::product::{self, Pipeline};
 use screen::Screen;
 use shop::Shop;
+use store::Source;
 use verdict::Watcher;
 
 /// How the demonstration runs.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The database to read
-    #[arg(long, default_value = "postgres", value_parser = ["postgres"])]
-    source: String,
+    #[arg(long, value_enum, default_value_t = Source::Postgres)]
+    source: Source,
     /// How long the shop is open, in seconds
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(6..=600))]
     seconds: u64,
@@ -40,23 +42,23 @@ const READY: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let screen = Screen::new();
-    ensure!(options.source == "postgres", "there is no demonstration with {}", options.source);
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => screen.during("building headwater", || product::build(root))?,
     };
-    let servers = screen.during("starting PostgreSQL, Kafka and a schema registry", || Ok(shared::all()))?;
-    let database = servers.postgres.create_database()?;
-    shop::create_tables(&database)?;
+    let what = format!("starting {}, Kafka and a schema registry", options.source.name());
+    let store = screen.during(&what, || options.source.start())?;
+    store.create_tables()?;
+    let (kafka, registry) = (shared::kafka(), shared::registry());
     let pipeline = Pipeline {
         name: "demo_shop".to_owned(),
-        database: database.url(),
-        schema: "public".to_owned(),
-        tables: "public.*".to_owned(),
+        database: store.url(),
+        schema: store.schema().to_owned(),
+        tables: format!("{}.*", store.schema()),
         snapshot: "never",
         publication: None,
-        brokers: servers.kafka.bootstrap(),
-        registry: servers.registry.url(),
+        brokers: kafka.bootstrap(),
+        registry: registry.url(),
         delivery: "exactly-once",
     };
     let start = || -> Result<Headwater> {
@@ -66,10 +68,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     };
     let mut headwater = screen.during("starting headwater", start)?;
 
-    let mut watcher = Watcher::new(Oracle::new(servers.kafka, servers.registry), &pipeline);
+    let mut watcher = Watcher::new(Oracle::new(kafka, registry), &pipeline);
     let open = Duration::from_secs(options.seconds);
     let (alter_at, kill_at) = (open / 3, open / 2);
-    let shop = Shop::open(&database, open, alter_at)?;
+    let shop = Shop::open(&store, open, alter_at)?;
     screen
         .title("The shop is open. Every line is an event, decoded from its topic, as a read_committed reader sees it.");
     let begin = Instant::now();
@@ -97,7 +99,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     let done = shop.join()?;
     screen.title("The shop is closed. What is in the tables, and what do the topics say?");
-    let verdict = watcher.judge(&screen, &database, &done, CATCH_UP)?;
+    let verdict = watcher.judge(&screen, &store, &done, CATCH_UP)?;
     let code = headwater.terminate(Duration::from_secs(30))?;
     ensure!(killed && restarted.is_some(), "headwater was never killed: the shop was open for too short a time");
     screen.verdict(&verdict, code);

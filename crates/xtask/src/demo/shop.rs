@@ -1,26 +1,17 @@
 //! The living shop: inserts, updates, deletes, transactions over two tables, and a change of a table while it is open.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use testkit::{Database, wait};
-use tokio_postgres::Client;
+
+use super::store::{Session, Store};
 
 pub(super) const TABLES: &[&str] = &["customers", "orders"];
 pub(super) const ALTER: &str = "alter table orders add column note text";
 
 const PAUSE: Duration = Duration::from_millis(60);
-
-pub(super) fn create_tables(database: &Database) -> Result<()> {
-    database.execute(
-        "create table customers (id bigint primary key, name text not null, email text, spent numeric(12,2) not null);
-         create table orders (id bigint primary key, customer_id bigint not null references customers,
-             amount numeric(12,2) not null, status text not null, placed_at timestamptz not null);",
-    )
-}
 
 /// How many rows were changed, by table.
 pub(super) type Changes = BTreeMap<&'static str, u64>;
@@ -31,8 +22,8 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    pub(super) fn open(database: &Database, open: Duration, alter_at: Duration) -> Result<Self> {
-        let mut day = Day::new(Arc::new(database.connect_sync()?));
+    pub(super) fn open(store: &Store, open: Duration, alter_at: Duration) -> Result<Self> {
+        let mut day = Day::new(store.session()?, store.now());
         let work = std::thread::spawn(move || {
             let begin = Instant::now();
             while begin.elapsed() < open {
@@ -58,11 +49,14 @@ impl Shop {
 
 /// What the shop knows of its own tables.
 struct Day {
-    client: Arc<Client>,
+    session: Session,
+    /// The time, in the database's dialect.
+    now: &'static str,
     random: fastrand::Rng,
     customers: u64,
     next_order: u64,
-    orders: Vec<u64>,
+    /// The orders that are there, each with the number of its state.
+    orders: Vec<(u64, usize)>,
     /// Whether orders have the column that is added during the day.
     notes: bool,
     changes: Changes,
@@ -70,20 +64,19 @@ struct Day {
 
 const NAMES: &[&str] =
     &["Ada", "Alan", "Barbara", "Donald", "Edsger", "Frances", "Grace", "Katherine", "Niklaus", "Tony"];
-const STATES: &[&str] = &["paid", "packed", "shipped", "returned"];
+const STATES: &[&str] = &["new", "paid", "packed", "shipped", "returned"];
 const NOTES: &[&str] =
     &["ring twice", "it's a gift", "leave it at the neighbour's", "Grüße – thank you", "50% \"off\""];
 
 impl Day {
-    fn new(client: Arc<Client>) -> Self {
+    fn new(session: Session, now: &'static str) -> Self {
         let changes = TABLES.iter().map(|table| (*table, 0)).collect();
         let random = fastrand::Rng::with_seed(7);
-        Self { client, random, customers: 0, next_order: 1, orders: Vec::new(), notes: false, changes }
+        Self { session, now, random, customers: 0, next_order: 1, orders: Vec::new(), notes: false, changes }
     }
 
-    fn sql(&self, sql: String) -> Result<()> {
-        let client = Arc::clone(&self.client);
-        Ok(wait(async move { client.batch_execute(&sql).await })?)
+    fn sql(&mut self, sql: &str) -> Result<()> {
+        (self.session)(sql)
     }
 
     fn count(&mut self, table: &'static str) {
@@ -91,7 +84,7 @@ impl Day {
     }
 
     fn alter(&mut self) -> Result<()> {
-        self.sql(ALTER.to_owned())?;
+        self.sql(ALTER)?;
         self.notes = true;
         Ok(())
     }
@@ -112,43 +105,46 @@ impl Day {
         let (id, name) = (self.customers, NAMES[self.random.usize(..NAMES.len())]);
         let email =
             if self.random.bool() { format!("'{}{id}@example.org'", name.to_lowercase()) } else { "null".into() };
-        self.sql(format!("insert into customers values ({id}, '{name}', {email}, 0)"))?;
+        self.sql(&format!("insert into customers values ({id}, '{name}', {email}, 0)"))?;
         self.count("customers");
         Ok(())
     }
 
     /// One transaction over both tables.
     fn order(&mut self) -> Result<()> {
-        let (id, customer) = (self.next_order, self.random.u64(1..=self.customers));
+        let (id, customer, now) = (self.next_order, self.random.u64(1..=self.customers), self.now);
         let amount = format!("{}.{:02}", self.random.u32(1..500), self.random.u32(0..100));
         let note = match (self.notes, self.random.usize(..NOTES.len())) {
             (true, note) => format!(", '{}'", NOTES[note].replace('\'', "''")),
             (false, _) => String::new(),
         };
-        self.sql(format!(
+        self.sql(&format!(
             "begin;
-             insert into orders values ({id}, {customer}, {amount}, 'new', clock_timestamp(){note});
+             insert into orders values ({id}, {customer}, {amount}, 'new', {now}{note});
              update customers set spent = spent + {amount} where id = {customer};
              commit"
         ))?;
         self.next_order += 1;
-        self.orders.push(id);
+        self.orders.push((id, 0));
         self.count("orders");
         self.count("customers");
         Ok(())
     }
 
     fn progress(&mut self) -> Result<()> {
-        let id = self.orders[self.random.usize(..self.orders.len())];
-        let state = STATES[self.random.usize(..STATES.len())];
-        self.sql(format!("update orders set status = '{state}' where id = {id}"))?;
+        let order = self.random.usize(..self.orders.len());
+        let (id, state) = self.orders[order];
+        // another one: MySQL logs no update that changes nothing
+        let state = (state + self.random.usize(1..STATES.len())) % STATES.len();
+        self.orders[order].1 = state;
+        self.sql(&format!("update orders set status = '{}' where id = {id}", STATES[state]))?;
         self.count("orders");
         Ok(())
     }
 
     fn cancel(&mut self) -> Result<()> {
-        let id = self.orders.swap_remove(self.random.usize(..self.orders.len()));
-        self.sql(format!("delete from orders where id = {id}"))?;
+        let (id, _) = self.orders.swap_remove(self.random.usize(..self.orders.len()));
+        self.sql(&format!("delete from orders where id = {id}"))?;
         self.count("orders");
         Ok(())
     }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value as Json;
 use testkit::oracle::replay;
-use testkit::{Database, Event, Oracle};
+use testkit::{Event, Oracle};
 
 use super::screen::Screen;
 use super::shop::{Changes, TABLES};
+use super::store::{Row, Store};
 use crate::product::Pipeline;
 
 /// What became of one table.
@@ -71,8 +72,7 @@ impl Watcher {
                 events.into_iter().skip(seen).filter(|event| !event.is_tombstone()).map(|event| (*table, event)),
             );
         }
-        let number = |event: &Event, path: &str| event.field(path).as_i64().unwrap_or_default();
-        new.sort_by_key(|(_, event)| (number(event, "source.ts_us"), number(event, "transaction.total_order")));
+        new.sort_by(|(_, one), (_, other)| place(one).cmp(&place(other)));
         for (table, event) in &new {
             screen.event(event.op(), table, &line(event));
         }
@@ -83,7 +83,7 @@ impl Watcher {
     pub(super) fn judge(
         &mut self,
         screen: &Screen,
-        database: &Database,
+        store: &Store,
         changes: &Changes,
         deadline: Duration,
     ) -> Result<Verdict> {
@@ -92,7 +92,7 @@ impl Watcher {
             self.show_new(screen)?;
             let tables = self.topics.iter().map(|(table, topic)| {
                 let events = self.oracle.read(topic)?;
-                judge_table(table, &events, &rows(database, table)?, changes.get(table).copied().unwrap_or_default())
+                judge_table(table, &events, &store.rows(table)?, changes.get(table).copied().unwrap_or_default())
             });
             let verdict = Verdict { tables: tables.collect::<Result<_>>()? };
             if verdict.holds() || begin.elapsed() > deadline {
@@ -103,22 +103,13 @@ impl Watcher {
     }
 }
 
-/// The columns of a row as PostgreSQL writes them, by name; NULLs are left out.
-type Row = BTreeMap<String, String>;
-
-/// The rows of a table by their id.
-fn rows(database: &Database, table: &str) -> Result<BTreeMap<String, Row>> {
-    let names = format!(
-        "select attname from pg_attribute where attrelid = '{table}'::regclass and attnum > 0 and not attisdropped order by attnum"
-    );
-    let names: Vec<String> = database.query(&names)?.into_iter().flatten().flatten().collect();
-    let columns: Vec<String> = names.iter().map(|name| format!("{name}::text")).collect();
-    let read = database.query(&format!("set timezone = 'UTC'; select {} from {table}", columns.join(", ")))?;
-    let row = |values: Vec<Option<String>>| -> Row {
-        names.iter().cloned().zip(values).filter_map(|(name, value)| Some((name, value?))).collect()
-    };
-    let with_id = |row: Row| Some((row.get("id")?.clone(), row));
-    read.into_iter().map(|values| with_id(row(values)).context("a row without an id")).collect()
+/// Where an event stands among those of other tables. MariaDB's commits have whole seconds, but its log has places.
+fn place(event: &Event) -> (&str, i64, i64) {
+    let number = |path: &str| event.field(path).as_i64().unwrap_or_default();
+    match event.field("source.file").as_str() {
+        Some(file) => (file, number("source.pos"), number("source.row")),
+        None => ("", number("source.ts_us"), number("transaction.total_order")),
+    }
 }
 
 fn judge_table(
@@ -144,7 +135,7 @@ fn judge_table(
     Ok(TableVerdict { name, rows: rows.len(), topic_rows: topic.len(), changes, events, duplicated, different })
 }
 
-/// A row of an event in the form of [`rows`].
+/// A row of an event in the form of [`Store::rows`].
 fn plain(after: &Json) -> Row {
     let fields = after.as_object().into_iter().flatten();
     fields.filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()

@@ -63,6 +63,8 @@ pub enum ShapeError {
     Unknown { table: TableName, column: String, what: &'static str },
     #[error("{table} has {there} columns in the catalogue and {here} in the log")]
     Columns { table: TableName, here: usize, there: usize },
+    #[error("column {here} of {table}, as the log has it, is {there} in the catalogue")]
+    Name { table: TableName, here: String, there: String },
     #[error("column {column} of {table} is {declared} in the catalogue, which is not what the log holds ({stored})")]
     Contradiction { table: TableName, column: String, declared: String, stored: String },
     #[error("column {column} of {table} has the collation {collation}, which is not known")]
@@ -124,6 +126,12 @@ impl Shape {
         let (mut columns, mut meanings) = (Vec::new(), Vec::new());
         for (index, (storage, metadata)) in storages.iter().zip(&metadata.columns).enumerate() {
             let declared = catalogue.and_then(|catalogue| catalogue.columns.get(index));
+            // Another column may have taken the place, of another type that is stored alike: BINARY(16) and UUID.
+            if let (Some(Declared { name: there, .. }), Some(here)) = (declared, metadata.name)
+                && there != here
+            {
+                return Err(ShapeError::Name { table: name, here: here.to_owned(), there: there.clone() });
+            }
             let source = Source { table: &name, index, storage: *storage, metadata, declared, flavour };
             let (column, meaning) = source.column(map.is_nullable(index))?;
             columns.push(column);

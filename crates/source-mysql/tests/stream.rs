@@ -241,6 +241,31 @@ fn columns_change_between_rows() {
     });
 }
 
+/// What the catalogue says now is not taken for what a column was when its rows were logged.
+#[test]
+fn a_column_that_took_anothers_place_does_not_give_it_its_type() {
+    for flavour in [Flavour::MariaDb, Flavour::MariaDbUnstable] {
+        println!("{flavour:?}");
+        let database = shared::mysql(flavour).create_database().unwrap();
+        database.execute("create table t (id int primary key, old binary(16))").unwrap();
+        let (mut source, _) = started(&config(&database, &["t"]), None);
+        database
+            .execute(
+                "insert into t values (1, repeat('a', 16)); alter table t drop old; alter table t add young uuid; \
+                 insert into t values (2, '00112233-4455-6677-8899-aabbccddeeff')",
+            )
+            .unwrap();
+        let mut kinds = Vec::new();
+        while kinds.len() < 2 {
+            if let change::Step::Table(table) = source.next(PATIENCE).unwrap() {
+                kinds.push((table.columns[1].name.clone(), table.columns[1].kind));
+            }
+        }
+        let expected = [("old", change::ColumnType::Bytes), ("young", change::ColumnType::Uuid)];
+        assert_eq!(kinds, expected.map(|(name, kind)| (name.to_owned(), kind)));
+    }
+}
+
 /// The dance of online schema-change tools, and a swap of two tables.
 #[test]
 fn tables_are_renamed() {

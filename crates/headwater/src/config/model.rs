@@ -389,7 +389,7 @@ fn check_name(text: &Text) -> Result<(), Refusal> {
         return Ok(());
     }
     let what = format!(
-        "{} cannot name a replication slot: only lower case letters, digits and `_`, 1 to {LONGEST_NAME} of them",
+        "{} cannot name a pipeline or a replication slot: only lower case letters, digits and `_`, 1 to {LONGEST_NAME} of them",
         text.quoted()
     );
     let mended: String = name.to_lowercase().chars().map(|letter| if legal(letter) { letter } else { '_' }).collect();

@@ -263,13 +263,13 @@ shop.toml:19:12: `registry.username`: a user and a password go together
 #[test]
 fn illegal_values_say_what_is_legal() {
     assert_snapshot!(mistake("name = \"shop\"", "name = \"Shop-1\""), @r###"
-shop.toml:1:8: `name`: `Shop-1` cannot name a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
+shop.toml:1:8: `name`: `Shop-1` cannot name a pipeline or a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
   1 | name = "Shop-1"
     |        ^^^^^^^^
   help: write "shop_1"
 "###);
     assert_snapshot!(mistake("name = \"shop\"", "name = \"${env:BAD_NAME}\""), @r###"
-shop.toml:1:8: `name`: this value cannot name a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
+shop.toml:1:8: `name`: this value cannot name a pipeline or a replication slot: only lower case letters, digits and `_`, 1 to 63 of them
   1 | name = "${env:BAD_NAME}"
     |        ^^^^^^^^^^^^^^^^^
 "###);

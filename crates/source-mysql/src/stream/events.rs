@@ -282,7 +282,7 @@ impl Running {
         let read = |catalogue: Option<&Catalogue>| Shape::read(map, self.server.flavour, catalogue, identity);
         let shape = match read(catalogue.as_ref()) {
             // The table was altered since; what the log says itself is enough where it says all.
-            Err(ShapeError::Columns { .. } | ShapeError::Contradiction { .. }) => read(None),
+            Err(ShapeError::Columns { .. } | ShapeError::Name { .. } | ShapeError::Contradiction { .. }) => read(None),
             other => other,
         };
         shape.map_err(|error| {

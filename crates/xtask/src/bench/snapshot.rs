@@ -1,6 +1,8 @@
 //! How fast a table is copied, beside `COPY … TO STDOUT (FORMAT binary)` and beside librdkafka with the same records, and
 //! what the copy costs the database's other users.
 //!
+//! Both read over the server's Unix socket, as a process beside it does.
+//!
 //! The lower of the two neighbours is the bound: a copy can be no faster than the table is read, and no faster than its
 //! records are taken.
 
@@ -76,6 +78,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let pipeline = Pipeline {
         tables: "public.orders*".to_owned(),
         snapshot: "initial",
+        database: stand.database.socket_url(),
         ..stand.pipeline("bench_queries", "exactly-once")
     };
     let queries = Queries::start(&stand.database, rows_each)?;
@@ -104,6 +107,7 @@ impl Bench<'_> {
         let pipeline = Pipeline {
             tables: "public.orders*".to_owned(),
             snapshot: "initial",
+            database: stand.database.socket_url(),
             ..stand.pipeline(&format!("bench_{run}"), "exactly-once")
         };
         let done = snapshot(stand, binary, &pipeline, tables, rows)?;
@@ -162,8 +166,7 @@ fn copy(database: &Database, tables: &[String]) -> Result<Duration> {
         let statement = format!("copy {table} to stdout (format binary)");
         let mut command = Command::new("psql");
         command
-            .args(["--no-psqlrc", "--quiet", "--host", "127.0.0.1", "--port", &database.port().to_string()])
-            .args(["--username", "postgres", "--dbname", &database.name, "--command", &statement])
+            .args(["--no-psqlrc", "--quiet", "--dbname", &database.socket_url(), "--command", &statement])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         command.spawn().context("starting psql (Debian: postgresql-client)")

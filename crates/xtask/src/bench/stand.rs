@@ -47,9 +47,9 @@ impl Stand {
     pub(super) fn start() -> Result<Self> {
         crate::say("bench: starting PostgreSQL, Kafka and a schema registry");
         let (postgres, kafka, registry) = std::thread::scope(|scope| {
-            // Nothing but the measured rows may write to the log: no autovacuum.
+            // Nothing but the measured rows may write to the log: no autovacuum. The table fits into memory, as hot ones do.
             let postgres =
-                scope.spawn(|| Postgres::builder().set("autovacuum", "off").set("shared_buffers", "512MB").start());
+                scope.spawn(|| Postgres::builder().set("autovacuum", "off").set("shared_buffers", "2GB").start());
             let registry = scope.spawn(Registry::start);
             (postgres.join(), Kafka::start(), registry.join())
         });

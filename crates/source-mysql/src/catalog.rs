@@ -43,6 +43,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Whether the log says what columns are called.
+    pub(crate) fn logs_names(&self) -> bool {
+        self.metadata.eq_ignore_ascii_case("FULL")
+    }
+
     /// Whether old and new row are whole: in MariaDB's `FULL_NODUP` together, as the new one has only what changed.
     pub(crate) fn logs_whole_rows(&self) -> bool {
         ["FULL", "FULL_NODUP"].iter().any(|image| self.image.eq_ignore_ascii_case(image))

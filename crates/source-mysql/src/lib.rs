@@ -16,6 +16,7 @@ pub mod families;
 pub mod flavour;
 mod greeting;
 pub mod gtid;
+mod history;
 pub mod json;
 pub mod packet;
 pub mod position;

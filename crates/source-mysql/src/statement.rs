@@ -3,6 +3,8 @@
 //! A row binlog holds statements for the ends of transactions and for DDL. Nothing here parses SQL: what is not one of the
 //! listed words is DDL, which shows itself in the next table map.
 
+use change::TableName;
+
 /// What a statement does to the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement<'a> {
@@ -132,6 +134,21 @@ fn name(sql: &str) -> Option<(String, &str)> {
     (!name.is_empty()).then(|| (name.to_owned(), rest))
 }
 
+/// Whether a statement, run in a database, names a table. It may say so of one that it only mentions.
+pub(crate) fn names(sql: &str, database: &str, table: &TableName) -> bool {
+    has_word(sql, &table.table) && (table.schema.eq_ignore_ascii_case(database) || has_word(sql, &table.schema))
+}
+
+/// Whether a name stands by itself somewhere in a statement. Servers may be told not to know capitals.
+pub(crate) fn has_word(sql: &str, word: &str) -> bool {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
+    let (sql, word) = (sql.to_lowercase(), word.to_lowercase());
+    sql.match_indices(&word).any(|(at, _)| {
+        let (before, after) = (sql.get(..at).unwrap_or_default(), sql.get(at + word.len()..).unwrap_or_default());
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,5 +194,11 @@ mod tests {
             assert_eq!(classify(sql.as_bytes()), expected, "{sql}");
         }
         assert_eq!(classify(b"INSERT INTO t VALUES ('\xff')"), Statement::Rows("INSERT"));
+    }
+
+    #[test]
+    fn names_stand_by_themselves() {
+        assert!(has_word("rename table `t` to t_old", "t") && has_word("alter table s.t rename x", "t"));
+        assert!(!has_word("rename table t_old to tt", "t") && !has_word("", "t"));
     }
 }

@@ -26,8 +26,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use change::{
-    Change, Copies, Identity, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table,
-    TableName, Transaction,
+    Change, Copies, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table, Transaction,
 };
 
 use crate::catalog::{self, Server};
@@ -35,6 +34,7 @@ use crate::config::{Config, Patterns};
 use crate::connection::Connection;
 use crate::declared;
 use crate::error::Error;
+use crate::history::History;
 use crate::position::{Cut, FilePlace, Passed, Place};
 use crate::queue::{Popped, Queue};
 use crate::reader::{self, StreamReader};
@@ -176,6 +176,8 @@ struct Running {
     end: FilePlace,
     passed: Passed,
     cut: Option<Cut>,
+    /// What tables were where the stream is, for logs that do not say it.
+    history: History,
     snapshots: Snapshots,
     publishing: Option<Publishing>,
     /// Key and text of the progress that is returned next.
@@ -187,14 +189,23 @@ impl Running {
         config: &Config,
         patterns: &Patterns,
         begun: Begun,
-        progress: BTreeMap<String, String>,
+        mut progress: BTreeMap<String, String>,
         copies: Copies,
     ) -> Result<(Self, Started), Error> {
         let Begun { mut control, transport, early, server, place, captured, floor } = begun;
         let identity = server.key_identity();
-        let tables =
-            captured.iter().filter_map(|member| declared(&mut control, &server, &member.name, identity).transpose());
-        let tables: Vec<Arc<Table>> = tables.collect::<Result<_, Error>>()?;
+        let mut history = History::take(&mut progress)?;
+        let mut tables = Vec::new();
+        for member in &captured {
+            let Some(catalogue) = catalog::describe(&mut control, &member.name)? else { continue };
+            if !server.logs_names() && history.get(&member.name).is_none() {
+                history.note(&member.name, &catalogue);
+            }
+            // Its schema can be known before its first row. Where only the log can tell what a column is, it is not.
+            tables.extend(
+                declared::table(&member.name, &catalogue, server.flavour, identity).ok().flatten().map(Arc::new),
+            );
+        }
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let reader = StreamReader::new(transport, &early, Arc::clone(&queue), config.deadline);
         let reader = std::thread::Builder::new()
@@ -238,6 +249,7 @@ impl Running {
             end: FilePlace { file: String::new(), offset: 0 },
             passed: place.passed,
             cut: place.cut,
+            history,
             snapshots,
             publishing: None,
             progress: Default::default(),
@@ -331,13 +343,18 @@ impl Running {
             match event {
                 Event::Nothing => {}
                 // While copies go on, silence is not the end of a batch: their next chunk comes soon.
-                Event::Moved if self.next >= self.filled && self.queue.is_empty() && !self.snapshots.is_active() => {
+                Event::Moved if self.next >= self.filled && self.queue.is_empty() && !self.copies_wait() => {
                     return Ok(None);
                 }
                 Event::Moved => {}
                 event => return Ok(Some(event)),
             }
         }
+    }
+
+    /// Whether there is something to return that is not in the log.
+    fn copies_wait(&self) -> bool {
+        self.snapshots.is_active() || self.history.has_notes()
     }
 
     /// Whether more was already received.
@@ -371,18 +388,6 @@ impl Running {
             }
         }
     }
-}
-
-/// A table as the catalogue shows it now, so that its schema can be known before its first row. `None`: it is gone, or only
-/// the log can tell what its columns are.
-fn declared(
-    control: &mut Connection,
-    server: &Server,
-    name: &TableName,
-    identity: Identity,
-) -> Result<Option<Arc<Table>>, Error> {
-    let Some(catalogue) = catalog::describe(control, name)? else { return Ok(None) };
-    Ok(declared::table(name, &catalogue, server.flavour, identity).ok().flatten().map(Arc::new))
 }
 
 impl Drop for Running {

@@ -6,6 +6,7 @@
 //! give wrong values.
 
 use change::{Column, Identity, Table, TableName};
+use serde::{Deserialize, Serialize};
 
 use crate::flavour::Flavour;
 use crate::value::Meaning;
@@ -17,7 +18,7 @@ use crate::wire::metadata::{ColumnMetadata, Metadata};
 use crate::wire::table_map::TableMap;
 
 /// One column as the catalogue declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// `information_schema.columns.column_name`.
     pub name: String,
@@ -30,7 +31,7 @@ pub struct Declared {
 }
 
 /// A table as the catalogue declares it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
     /// By `ordinal_position`.
     pub columns: Vec<Declared>,
@@ -69,6 +70,13 @@ pub enum ShapeError {
     Contradiction { table: TableName, column: String, declared: String, stored: String },
     #[error("column {column} of {table} has the collation {collation}, which is not known")]
     Collation { table: TableName, column: String, collation: u16 },
+}
+
+impl ShapeError {
+    /// Whether the catalogue shows another table than the log.
+    pub(crate) fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Columns { .. } | Self::Name { .. } | Self::Contradiction { .. })
+    }
 }
 
 impl Shape {

@@ -32,11 +32,11 @@ impl Running {
         if self.publishing.is_none() {
             let config = &self.config;
             self.snapshots.obey(|| Connection::open(config, Purpose::Control));
-            if !self.snapshots.has_notes() {
+            if !self.snapshots.has_notes() && !self.history.has_notes() {
                 self.publishing = self.snapshots.poll(&self.end, &self.passed)?;
             }
         }
-        Ok(self.publishing.is_some() || self.snapshots.has_notes())
+        Ok(self.publishing.is_some() || self.snapshots.has_notes() || self.history.has_notes())
     }
 
     /// Whether the stream has to wait for a table that is copied whole.
@@ -66,7 +66,8 @@ impl Running {
     /// The next event of the chunk that is being published.
     pub(super) fn copy(&mut self) -> Result<Event, Error> {
         let Some(chunk) = &mut self.publishing else {
-            let Some(note) = self.snapshots.next_note() else { return Ok(Event::Nothing) };
+            let note = self.history.next_note().or_else(|| self.snapshots.next_note());
+            let Some(note) = note else { return Ok(Event::Nothing) };
             self.progress = note;
             return Ok(Event::Copied(Part::Progress));
         };

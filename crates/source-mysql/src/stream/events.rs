@@ -12,7 +12,7 @@ use crate::connection::{Connection, Purpose};
 use crate::error::Error;
 use crate::position::{FilePlace, Passed};
 use crate::statement::{self, Statement};
-use crate::table::{Catalogue, Shape, ShapeError};
+use crate::table::{Catalogue, Shape};
 use crate::wire::header::{EventType, Header};
 use crate::wire::payload::{Events, Payload};
 use crate::wire::query::Query;
@@ -212,6 +212,7 @@ impl Running {
             Statement::Other => {
                 self.tables.clear();
                 self.snapshots.altered(query.database, query.sql);
+                self.note_altered(query.database, query.sql)?;
             }
         }
         match &self.in_flight {
@@ -278,11 +279,22 @@ impl Running {
 
     fn shape(&mut self, map: &TableMap<'_>, name: &change::TableName) -> Result<Shape, Error> {
         let identity = self.server.key_identity();
-        let catalogue = self.look_up(name)?;
+        let catalogue = self.catalogue(name)?;
         let read = |catalogue: Option<&Catalogue>| Shape::read(map, self.server.flavour, catalogue, identity);
         let shape = match read(catalogue.as_ref()) {
-            // The table was altered since; what the log says itself is enough where it says all.
-            Err(ShapeError::Columns { .. } | ShapeError::Name { .. } | ShapeError::Contradiction { .. }) => read(None),
+            // The table was altered since. What the log says itself is enough where it says all; else the catalogue is asked
+            // once more, as a statement may not have named the table that it altered.
+            Err(error) if error.is_contradiction() => match self.server.logs_names() {
+                true => read(None),
+                false => {
+                    let fresh = self.look_up(name)?;
+                    let read = Shape::read(map, self.server.flavour, fresh.as_ref(), identity);
+                    if let (Ok(_), Some(fresh)) = (&read, &fresh) {
+                        self.history.note(name, fresh);
+                    }
+                    read
+                }
+            },
             other => other,
         };
         shape.map_err(|error| {
@@ -293,6 +305,34 @@ impl Running {
                  the table as it was: `headwater accept gap` goes on behind them",
             )
         })
+    }
+
+    /// What the log does not say of its tables is asked anew for those that a statement names.
+    fn note_altered(&mut self, database: &str, sql: &[u8]) -> Result<(), Error> {
+        if self.server.logs_names() {
+            return Ok(());
+        }
+        for table in self.history.named(database, sql) {
+            if let Some(found) = self.look_up(&table)? {
+                self.history.note(&table, &found);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the catalogue said of a table where the stream is, or says now.
+    fn catalogue(&mut self, table: &change::TableName) -> Result<Option<Catalogue>, Error> {
+        if self.server.logs_names() {
+            return self.look_up(table);
+        }
+        if let Some(known) = self.history.get(table) {
+            return Ok(Some(known.clone()));
+        }
+        let found = self.look_up(table)?;
+        if let Some(found) = &found {
+            self.history.note(table, found);
+        }
+        Ok(found)
     }
 
     /// Asks the catalogue, once more on a new connection if the old one is gone.

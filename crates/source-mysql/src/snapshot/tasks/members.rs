@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use std::collections::VecDeque;
 
-use change::TableName;
-
 use super::{Progress, Shown, Snapshots, Task};
 use crate::catalog::Member;
 use crate::error::Error;
+use crate::statement;
 use copying::Snapshot;
 
 /// Tables that the thread that looks at the catalogue has found: all that are captured now.
@@ -88,14 +87,12 @@ impl Snapshots {
     /// The log has a statement that is no change of rows.
     pub(crate) fn altered(&mut self, database: &str, sql: &[u8]) {
         let sql = String::from_utf8_lossy(sql);
-        if self.tasks.is_empty() || !has_word(&sql.to_ascii_lowercase(), "rename") {
+        if self.tasks.is_empty() || !statement::has_word(&sql, "rename") {
             return;
         }
         for at in 0..self.tasks.len() {
             let task = &self.tasks[at];
-            let TableName { schema, table } = &task.table.name;
-            let named = has_word(&sql, table) && (schema == database || has_word(&sql, schema));
-            if !named || task.gone || task.unwanted {
+            if !statement::names(&sql, database, &task.table.name) || task.gone || task.unwanted {
                 continue;
             }
             if task.is_done() {
@@ -109,25 +106,5 @@ impl Snapshots {
                 self.begin_anew(at);
             }
         }
-    }
-}
-
-/// Whether a name stands by itself somewhere in a statement.
-fn has_word(sql: &str, word: &str) -> bool {
-    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
-    sql.match_indices(word).any(|(at, _)| {
-        let (before, after) = (sql.get(..at).unwrap_or_default(), sql.get(at + word.len()..).unwrap_or_default());
-        !before.ends_with(is_part) && !after.starts_with(is_part)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_word;
-
-    #[test]
-    fn names_stand_by_themselves() {
-        assert!(has_word("rename table `t` to t_old", "t") && has_word("alter table s.t rename x", "t"));
-        assert!(!has_word("rename table t_old to tt", "t") && !has_word("", "t"));
     }
 }

@@ -134,8 +134,8 @@ impl Look<'_> {
             "is not known to this server".to_owned()
         } else {
             format!(
-                "is {metadata}: names of columns are asked of the catalogue, which shows tables as they are now. A row from \
-                 before an ALTER TABLE that is read after it stops the pipeline"
+                "is {metadata}: names of columns are asked of the catalogue, which can be ahead of the log. While headwater is \
+                 behind more than one ALTER TABLE of a table, rows can get newer names, or stop the pipeline"
             )
         };
         warning("binlog_row_metadata", what, self.set("binlog_row_metadata", "'FULL'"))

@@ -33,7 +33,7 @@ pub fn end(config: &Config) -> Result<Elsewhere, SourceError> {
     let mut control = Connection::open(config, Purpose::Control)?;
     let server = catalog::server(&mut control)?;
     let passed = catalog::passed(&mut control, &server)?;
-    let position = Position::new(Place { passed, cut: None }.to_string());
+    let position = Position::new(Place { passed, cut: None, anew: true }.to_string());
     Ok(Elsewhere { server_identity: server.identity, position, what: "the end of the log".to_owned() })
 }
 
@@ -50,7 +50,7 @@ pub fn behind_gap(config: &Config, checkpoint: &Resume) -> Result<Elsewhere, Sou
     let server = catalog::server(&mut control)?;
     let elsewhere = |passed: Passed, what: String| Elsewhere {
         server_identity: server.identity.clone(),
-        position: Position::new(Place { passed, cut: None }.to_string()),
+        position: Position::new(Place { passed, cut: None, anew: true }.to_string()),
         what,
     };
     if let Some(cut) = place.cut.as_ref().filter(|cut| cut.server != server.identity) {

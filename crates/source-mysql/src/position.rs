@@ -3,7 +3,7 @@
 //! `mysql=3e11fa47-…:1-77` and `mariadb=0-1-77` say which transactions were received, on whatever server; `file=bin.000003:154`
 //! says up to where in one server's files, where the server does not number transactions. Behind it,
 //! `;server=…;begin=bin.000003:1204;rows=17` says that of the next transaction, which begins there on that very server, the
-//! first 17 rows of captured tables were received too.
+//! first 17 rows of captured tables were received too. `;anew` stands behind a place that a person has chosen.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -18,6 +18,8 @@ pub struct Place {
     pub passed: Passed,
     /// How much of the next one was.
     pub cut: Option<Cut>,
+    /// A person has put the pipeline here, over what lay between: what was noted of tables before holds no longer.
+    pub anew: bool,
 }
 
 /// Transactions that were received.
@@ -90,6 +92,9 @@ impl fmt::Display for Place {
         if let Some(Cut { server, begin, rows }) = &self.cut {
             write!(f, ";server={server};begin={begin};rows={rows}")?;
         }
+        if self.anew {
+            f.write_str(";anew")?;
+        }
         Ok(())
     }
 }
@@ -115,7 +120,11 @@ fn parse(text: &str) -> Option<Place> {
         ("file", place) => Passed::File(place.parse().ok()?),
         _ => return None,
     };
-    let Some(server) = parts.next() else { return Some(Place { passed, cut: None }) };
+    let server = match parts.next() {
+        None => return Some(Place { passed, cut: None, anew: false }),
+        Some("anew") => return parts.next().is_none().then_some(Place { passed, cut: None, anew: true }),
+        Some(server) => server,
+    };
     let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
     let cut = Cut {
         server: server.strip_prefix("server=")?.to_owned(),
@@ -123,7 +132,7 @@ fn parse(text: &str) -> Option<Place> {
         rows: part("rows")?.parse().ok()?,
     };
     let whole = parts.next().is_none() && cut.rows > 0 && !cut.server.is_empty();
-    whole.then_some(Place { passed, cut: Some(cut) })
+    whole.then_some(Place { passed, cut: Some(cut), anew: false })
 }
 
 impl FromStr for FilePlace {
@@ -160,6 +169,7 @@ mod tests {
             "file=a:4;server=x;begin=a:4;rows=0",
             "file=a:4;server=;begin=a:4;rows=1",
             "file=a:4;server=x;begin=a:4;rows=1;",
+            "file=a:4;anew;",
         ] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
@@ -181,6 +191,7 @@ mod tests {
             "mariadb=0-1-77,1-2-3",
             "file=bin.000001:4",
             "file=C:bin.000001:4294967296",
+            "mysql=;anew",
             "mariadb=0-1-77;server=1;begin=bin.000003:1204;rows=17",
         ] {
             assert_eq!(good.parse::<Place>().unwrap().to_string(), good);

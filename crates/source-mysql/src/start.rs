@@ -39,7 +39,7 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
             check_continuity(&mut control, &server, before, &place)?;
             place
         }
-        None => Place { passed: catalog::passed(&mut control, &server)?, cut: None },
+        None => Place { passed: catalog::passed(&mut control, &server)?, cut: None, anew: false },
     };
     check_copies(config, &server)?;
     let captured = captured(&mut control, patterns)?;

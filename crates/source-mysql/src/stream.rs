@@ -194,7 +194,8 @@ impl Running {
     ) -> Result<(Self, Started), Error> {
         let Begun { mut control, transport, early, server, place, captured, floor } = begun;
         let identity = server.key_identity();
-        let mut history = History::take(&mut progress)?;
+        let noted = History::take(&mut progress)?;
+        let mut history = if place.anew { History::default() } else { noted };
         let mut tables = Vec::new();
         for member in &captured {
             let Some(catalogue) = catalog::describe(&mut control, &member.name)? else { continue };
@@ -265,7 +266,7 @@ impl Running {
             // Before the row that a resume looks for was met, the place is still where the resume began.
             _ => self.cut.clone(),
         };
-        Place { passed: self.passed.clone(), cut }
+        Place { passed: self.passed.clone(), cut, anew: false }
     }
 
     /// Makes the next chunk the current one.

@@ -294,6 +294,12 @@ fn names_are_those_of_the_time_of_the_rows() {
         database.execute("insert into t values (2, 20, 'y'); alter table t rename column a to c").unwrap();
         database.execute("insert into t values (3, 30, 'z')").unwrap();
         let from = Resume { progress: known, ..resume(&at, &begun) };
+        // Where a person has put it, nothing that was noted before holds.
+        let chosen = Resume { position: Position::new(format!("{at};anew")), ..from.clone() };
+        let (mut source, _) = started(&config, Some(&chosen));
+        let noted = next(&mut source).unwrap().unwrap();
+        assert!(noted.starts_with("progress shape/") && noted.contains("\"c\""), "{noted}");
+        drop(source);
         let (mut source, _) = started(&config, Some(&from));
         let mut names = Vec::new();
         let mut rows = 0;

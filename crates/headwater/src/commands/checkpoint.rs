@@ -49,10 +49,11 @@ fn describe(config: &Config, found: Option<&Checkpoint>) -> String {
         ("written by", format!("headwater {}", record.version)),
         ("written at", when(record.written_at)),
     ];
-    let snapshots = progress.iter().map(|(table, text)| vec![format!("snapshot of {table}"), text.clone()]);
-    output::columns(
-        &rows.map(|(name, value)| vec![name.to_owned(), value]).into_iter().chain(snapshots).collect::<Vec<_>>(),
-    )
+    // Names of tables have a dot; what has none is what the source notes for itself.
+    let kept = progress.iter().map(|(name, text)| {
+        vec![if name.contains('.') { format!("snapshot of {name}") } else { name.clone() }, text.clone()]
+    });
+    output::columns(&rows.map(|(name, value)| vec![name.to_owned(), value]).into_iter().chain(kept).collect::<Vec<_>>())
 }
 
 fn when(micros: i64) -> String {

@@ -29,7 +29,7 @@ use change::{
     Change, Copies, Kind, Position, Reason, Resume, Source, SourceError, SourceInfo, Started, Step, Table, Transaction,
 };
 
-use crate::catalog::{self, Server};
+use crate::catalog::{self, Member, Server};
 use crate::config::{Config, Patterns};
 use crate::connection::Connection;
 use crate::declared;
@@ -193,20 +193,9 @@ impl Running {
         copies: Copies,
     ) -> Result<(Self, Started), Error> {
         let Begun { mut control, transport, early, server, place, captured, floor } = begun;
-        let identity = server.key_identity();
         let noted = History::take(&mut progress)?;
         let mut history = if place.anew { History::default() } else { noted };
-        let mut tables = Vec::new();
-        for member in &captured {
-            let Some(catalogue) = catalog::describe(&mut control, &member.name)? else { continue };
-            if !server.logs_names() && history.get(&member.name).is_none() {
-                history.note(&member.name, &catalogue);
-            }
-            // Its schema can be known before its first row. Where only the log can tell what a column is, it is not.
-            tables.extend(
-                declared::table(&member.name, &catalogue, server.flavour, identity).ok().flatten().map(Arc::new),
-            );
-        }
+        let tables = described(&mut control, &server, &captured, &mut history)?;
         let queue = Arc::new(Queue::new(config.queue_bytes));
         let reader = StreamReader::new(transport, &early, Arc::clone(&queue), config.deadline);
         let reader = std::thread::Builder::new()
@@ -389,6 +378,26 @@ impl Running {
             }
         }
     }
+}
+
+/// The captured tables as the catalogue shows them, so that their schemas can be known before their first rows; notes those
+/// that the log will not describe. Where only the log can tell what a column is, a table is left out.
+fn described(
+    control: &mut Connection,
+    server: &Server,
+    captured: &[Member],
+    history: &mut History,
+) -> Result<Vec<Arc<Table>>, Error> {
+    let mut tables = Vec::new();
+    for Member { name, .. } in captured {
+        let Some(catalogue) = catalog::describe(control, name)? else { continue };
+        if !server.logs_names() && history.get(name).is_none() {
+            history.note(name, &catalogue);
+        }
+        let table = declared::table(name, &catalogue, server.flavour, server.key_identity());
+        tables.extend(table.ok().flatten().map(Arc::new));
+    }
+    Ok(tables)
 }
 
 impl Drop for Running {

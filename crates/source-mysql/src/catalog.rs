@@ -40,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) image: String,
     /// `FULL`, `MINIMAL`, `NO_LOG`; empty where the server does not know it.
     pub(crate) metadata: String,
+    /// Names of tables are kept in small letters, however a statement writes them (`lower_case_table_names = 1`).
+    pub(crate) folds_names: bool,
 }
 
 impl Server {
@@ -82,6 +84,7 @@ pub(crate) fn server(control: &mut Connection) -> Result<Server, Error> {
             "binlog_format",
             "binlog_row_image",
             "binlog_row_metadata",
+            "lower_case_table_names",
         ],
     )?;
     let flavour = control.flavour();
@@ -99,6 +102,7 @@ pub(crate) fn server(control: &mut Connection) -> Result<Server, Error> {
         format: take("binlog_format"),
         image: take("binlog_row_image"),
         metadata: take("binlog_row_metadata"),
+        folds_names: take("lower_case_table_names") == "1",
     })
 }
 

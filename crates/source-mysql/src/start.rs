@@ -103,8 +103,9 @@ fn floor(control: &mut Connection, config: &Config, server: &Server) -> Result<O
     }
 }
 
-/// How long transactions may take to count as executed that the server has sent already.
-const SEMI_SYNC: Duration = Duration::from_secs(5);
+/// How long transactions may take to count as executed that the server has sent already: less than the shortest
+/// `read_timeout`, behind which a connection counts as dead.
+const SEMI_SYNC: Duration = Duration::from_secs(2);
 
 /// The server has all that the checkpoint has, and still has what comes behind it.
 fn check_continuity(control: &mut Connection, server: &Server, before: &str, place: &Place) -> Result<(), Error> {

@@ -472,10 +472,16 @@ fn a_table_without_a_key_is_copied_under_load() {
                 }
             }
         });
-        std::thread::sleep(Duration::from_millis(100));
+        // The last row that is there by now: there is something to copy from, and something that follows.
+        let written = || database.value("select max(a) from k").unwrap().parse::<u64>().unwrap();
+        let written_beyond = |n: u64| {
+            let far_enough = || if written() > n { Ok(()) } else { Err(written()) };
+            eventually(PATIENCE, "a writer that writes", far_enough).unwrap();
+        };
+        written_beyond(2000);
         let (mut source, _) = started(&config(database, &["k"]), None);
         let mut lines = read_until(&mut source, PATIENCE, complete(1)).unwrap();
-        std::thread::sleep(Duration::from_millis(200));
+        written_beyond(written() + 20);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         writer.join().unwrap();
         lines.extend(read_silence(&mut source).unwrap());

@@ -314,6 +314,69 @@ fn names_are_those_of_the_time_of_the_rows() {
     }
 }
 
+/// `CREATE TABLE … SELECT` is one transaction of a statement and rows, whoever captures the table.
+#[test]
+fn tables_that_are_made_from_a_query_have_their_rows() {
+    everywhere(|database| {
+        database.execute("create table t (id int primary key); insert into t values (1), (2)").unwrap();
+        let (mut source, _) = started(&config(database, &["t", "made*"]), None);
+        database.execute("create table made (primary key (id)) as select id from t").unwrap();
+        database
+            .execute("create table aside (primary key (id)) as select id from t; insert into t values (3)")
+            .unwrap();
+        let lines = read(&mut source, 2);
+        assert_eq!(changes(&lines), ["1/1 insert made - (1)", "2/2 insert made - (2)", "1/1 insert t - (3)"]);
+    });
+}
+
+/// What is undone leaves nothing, and ends where it ends.
+#[test]
+fn what_is_rolled_back_is_not_there() {
+    everywhere(|database| {
+        database
+            .execute("create table t (id int primary key); create table m (id int primary key) engine = MyISAM")
+            .unwrap();
+        let (mut source, _) = started(&config(database, &["t"]), None);
+        database
+            .execute(
+                "begin; insert into t values (1); rollback; \
+                 begin; insert into t values (2); savepoint a; insert into t values (3); rollback to a; commit; \
+                 begin; create temporary table aside (id int); insert into aside values (1); \
+                 drop temporary table aside; rollback",
+            )
+            .unwrap();
+        if database.flavour() != Flavour::MySql {
+            // MySQL with GTIDs allows none of these.
+            database
+                .execute(
+                    "begin; insert into m values (1); savepoint b; insert into m values (2); rollback to b; rollback; \
+                     begin; update m set id = id + 10; insert into m select id + 20 from m; rollback; \
+                     begin; insert into m values (3); create temporary table aside as select * from m; \
+                     drop temporary table aside; rollback",
+                )
+                .unwrap();
+        }
+        database.execute("insert into t values (7)").unwrap();
+        let lines = read(&mut source, 2);
+        assert_eq!(changes(&lines), ["1/1 insert t - (2)", "1/1 insert t - (7)"]);
+    });
+}
+
+/// Where names know no capitals, a statement may write them otherwise than the catalogue does.
+#[test]
+fn a_truncate_is_met_however_it_is_written() {
+    for flavour in [Flavour::MariaDb, Flavour::MariaDbUnstable] {
+        println!("{flavour:?}");
+        let server = MySql::builder(flavour).set("lower-case-table-names", "1").start().unwrap();
+        let database = server.create_database().unwrap();
+        database.execute("create table Orders (id int primary key); insert into orders values (1)").unwrap();
+        let (mut source, _) = started(&config(&database, &["orders"]), None);
+        database.execute("truncate table ORDERS; insert into orders values (2)").unwrap();
+        let lines = read(&mut source, 2);
+        assert_eq!(changes(&lines), ["1/1 truncate orders - -", "1/1 insert orders - (2)"]);
+    }
+}
+
 /// The dance of online schema-change tools, and a swap of two tables.
 #[test]
 fn tables_are_renamed() {

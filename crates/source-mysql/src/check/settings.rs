@@ -259,6 +259,7 @@ mod tests {
             format: text("ROW"),
             image: text("FULL"),
             metadata: text("FULL"),
+            folds_names: false,
         }
     }
 

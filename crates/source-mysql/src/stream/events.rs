@@ -186,8 +186,9 @@ impl Running {
             Statement::XaStart => (flight.standalone, flight.xa) = (false, true),
             Statement::XaEnd | Statement::Harmless => {}
             Statement::XaOver => return self.commit(),
-            Statement::Rollback if flight.total == 0 => {}
-            Statement::Rollback => {
+            Statement::Rollback if flight.total == 0 => return self.commit(),
+            Statement::RollbackTo if flight.total == 0 => {}
+            Statement::Rollback | Statement::RollbackTo => {
                 return Err(Error::stop(
                     format!("the transaction {} undoes rows that are in the log", flight.transaction.id),
                     "it changed tables of an engine without transactions beside others: ALTER TABLE … ENGINE = InnoDB",
@@ -211,6 +212,7 @@ impl Running {
             // Shapes that came from the catalogue may be others now.
             Statement::Other => {
                 self.tables.clear();
+                self.warn_of_replaced_rows(query.database, query.sql);
                 self.snapshots.altered(query.database, query.sql);
                 self.note_altered(query.database, query.sql)?;
             }
@@ -305,6 +307,18 @@ impl Running {
                  the table as it was: `headwater accept gap` goes on behind them",
             )
         })
+    }
+
+    /// Nobody who reads the log learns which rows have gone: the least is to say so.
+    fn warn_of_replaced_rows(&self, database: &str, sql: &[u8]) {
+        let Some(written) = statement::replaces_rows(&String::from_utf8_lossy(sql)) else { return };
+        let name = self.written(database, written);
+        if self.patterns.matches(&name) {
+            tracing::warn!(
+                table = %name, help = %format!("delete what should not be there by statements, or `headwater snapshot {name}`"),
+                "a statement removed or exchanged rows in one piece; the log does not say which: there are no events of them"
+            );
+        }
     }
 
     /// What the log does not say of its tables is asked anew for those that a statement names.

@@ -151,11 +151,19 @@ impl Running {
         Ok(Event::Row(number, kind))
     }
 
+    /// The table that a statement means by a name, perhaps without its database.
+    pub(super) fn written(&self, database: &str, (schema, table): (Option<String>, String)) -> TableName {
+        let schema = schema.unwrap_or_else(|| database.to_owned());
+        match self.server.folds_names {
+            true => TableName::new(schema.to_lowercase(), table.to_lowercase()),
+            false => TableName::new(schema, table),
+        }
+    }
+
     /// A TRUNCATE of a captured table, which is a transaction of its own: first what introduces it, then itself. The
     /// statement is looked at again until nothing is left to return.
     pub(super) fn truncate(&mut self, database: &str, table: (Option<String>, String)) -> Result<bool, Error> {
-        let (written, table) = table;
-        let name = TableName::new(written.unwrap_or_else(|| database.to_owned()), table);
+        let name = self.written(database, table);
         if !self.patterns.matches(&name) {
             return Ok(false);
         }

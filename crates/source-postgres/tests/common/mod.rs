@@ -137,10 +137,25 @@ impl Server {
         config
     }
 
+    /// Replaces the rules of who may connect, and returns when the server goes by them.
     pub fn hba(&self, lines: &str) {
-        fs::write(self.data().join("pg_hba.conf"), lines).unwrap();
+        // Nothing says when the server has read the file, but that it knows a rule of it: nobody of this name may connect.
+        let path = self.data().join("pg_hba.conf");
+        let generation = fs::read_to_string(&path).unwrap().matches("nobody_").count() + 1;
+        let nobody = format!("nobody_{generation}");
+        let rules: String = (1..=generation).map(|n| format!("local all nobody_{n} reject\n")).collect();
+        fs::write(&path, format!("{rules}{lines}")).unwrap();
         self.sql("select pg_reload_conf()");
-        std::thread::sleep(Duration::from_millis(200));
+        let begin = Instant::now();
+        loop {
+            let refusal = command("psql").current_dir("/").args(self.psql_args(&nobody)).output().unwrap().stderr;
+            let refusal = String::from_utf8_lossy(&refusal);
+            if refusal.contains("pg_hba.conf rejects") {
+                return;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(30), "the rules are not read: {refusal}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -76,6 +76,7 @@ fn snapshots(tables: u32) -> Snapshots {
         format: "ROW".to_owned(),
         image: "FULL".to_owned(),
         metadata: String::new(),
+        folds_names: false,
     };
     let queue = Arc::new(Queue::new(1));
     let mut snapshots = Snapshots::new(&config, &server, &queue, BTreeMap::new(), Copies::default(), None);

@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
             Event::TableMap(map) => {
                 let shape = Shape::read(&map, Flavour::MariaDb, None, Identity::Full);
                 if let Ok(shape) = shape {
-                    assert_eq!(shape.storages.len(), shape.meanings.len());
+                    assert_eq!(shape.extents.len(), shape.meanings.len());
                     assert!(shape.table.key.iter().all(|column| *column < shape.meanings.len()));
                 }
             }

@@ -24,7 +24,7 @@ fuzz_target!(|input: (u8, &[u8], &[u8])| {
     let Ok(rows) = rows.inflated(1 << 16, &mut scratch) else { return };
     let shape = Arc::new(shape);
     let bytes = Arc::new(rows.data.to_vec());
-    let Ok(mut images) = rows.images(&shape.storages) else { return };
+    let Ok(mut images) = rows.images(&shape.extents) else { return };
     loop {
         let mut before = Image::new(Arc::clone(&bytes), Arc::clone(&shape), Reason::KeyOnly);
         let mut after = Image::new(Arc::clone(&bytes), Arc::clone(&shape), Reason::Unchanged);

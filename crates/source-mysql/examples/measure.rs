@@ -53,7 +53,7 @@ fn round(file: &[u8], walk_only: bool) -> Result<u64, Anything> {
                 let buffer = Arc::new(found.data.to_vec());
                 let mut before = Image::new(Arc::clone(&buffer), Arc::clone(shape), Reason::KeyOnly);
                 let mut after = Image::new(Arc::clone(&buffer), Arc::clone(shape), Reason::Unchanged);
-                let mut images = found.images(&shape.storages)?;
+                let mut images = found.images(&shape.extents)?;
                 while images.next_row(&mut before.cells, &mut after.cells)? {
                     rows += 1;
                     for image in [&before, &after].into_iter().filter(|_| !walk_only) {

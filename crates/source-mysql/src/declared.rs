@@ -26,7 +26,7 @@ pub(crate) fn shape(
 ) -> Result<Option<Shape>, ShapeError> {
     let storages: Option<Vec<Storage>> = catalogue.columns.iter().map(|column| storage(column, flavour)).collect();
     let Some(storages) = storages else { return Ok(None) };
-    Shape::declared(name, catalogue, storages, flavour, identity).map(Some)
+    Shape::declared(name, catalogue, &storages, flavour, identity).map(Some)
 }
 
 /// The first column of a type that is not known.

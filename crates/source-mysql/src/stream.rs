@@ -20,7 +20,7 @@
 //! **Shapes are the log's.** Columns, types and signs come from the table map before each rows event. What it does not say
 //! is asked of the catalogue, whose columns have to fit the table map ([`table`](crate::table)).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -49,9 +49,11 @@ use crate::wire::Decoder;
 mod copying;
 mod events;
 mod rows;
+mod tables;
 
 use events::Unpacking;
-use rows::Reading;
+use rows::{Batch, Reading};
+use tables::{Known, Tables};
 
 const DOING: &str = "decoding the binlog";
 
@@ -120,19 +122,6 @@ enum Number {
     Anonymous,
 }
 
-/// A captured table under the number that rows events use.
-struct Known {
-    /// Of its table map: equal bytes are the same shape.
-    fingerprint: Vec<u8>,
-    shape: Arc<Shape>,
-    table: Arc<Table>,
-    /// Changes in the transaction that `serial` names.
-    order: u64,
-    serial: u64,
-    /// Its shape was returned.
-    announced: bool,
-}
-
 /// What an event came to; the step is built from it when nothing is borrowed any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
@@ -168,8 +157,9 @@ struct Running {
     before: Image,
     after: Image,
     source: SourceRow,
-    /// By the number of their last table map; `None`: not captured.
-    tables: HashMap<u64, Option<Known>>,
+    /// The next rows of `reading`.
+    batch: Batch,
+    tables: Tables,
     in_flight: Option<InFlight>,
     serial: u64,
     /// Where the last event of the stream ended in the server's files.
@@ -233,7 +223,8 @@ impl Running {
             unpacking: None,
             reading: None,
             truncating: false,
-            tables: HashMap::new(),
+            batch: Batch::default(),
+            tables: Tables::default(),
             in_flight: None,
             serial: 0,
             end: FilePlace { file: String::new(), offset: 0 },
@@ -358,9 +349,9 @@ impl Running {
             Event::Commit => Some(Step::Commit { more: self.more() }),
             Event::Copied(part) => self.copied_step(part),
             Event::Begin => self.in_flight.as_ref().map(|flight| Step::Begin(&flight.transaction)),
-            Event::Table(number) => Some(Step::Table(&self.tables.get(&number)?.as_ref()?.table)),
+            Event::Table(number) => Some(Step::Table(&self.tables.get(number)??.table)),
             Event::Row(number, kind) => {
-                let known = self.tables.get(&number)?.as_ref()?;
+                let known = self.tables.get(number)??;
                 let flight = self.in_flight.as_ref()?;
                 let before = matches!(kind, Kind::Update | Kind::Delete);
                 let after = matches!(kind, Kind::Insert | Kind::Update);

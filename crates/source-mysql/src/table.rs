@@ -13,7 +13,7 @@ use crate::value::Meaning;
 use crate::value::charset::{self, Charset};
 use crate::value::temporal::Form;
 use crate::wire::WireError;
-use crate::wire::cell::Storage;
+use crate::wire::cell::{Extent, Storage};
 use crate::wire::metadata::{ColumnMetadata, Metadata};
 use crate::wire::table_map::TableMap;
 
@@ -44,7 +44,7 @@ pub struct Catalogue {
 pub struct Shape {
     pub table: Table,
     /// How cells lie in a row, by column.
-    pub storages: Vec<Storage>,
+    pub extents: Vec<Extent>,
     /// What they mean, by column.
     pub meanings: Vec<Meaning>,
 }
@@ -84,7 +84,7 @@ impl Shape {
     pub(crate) fn nobody() -> Self {
         let table =
             Table { name: TableName::new("", ""), columns: Vec::new(), key: Vec::new(), identity: Identity::Nothing };
-        Self { table, storages: Vec::new(), meanings: Vec::new() }
+        Self { table, extents: Vec::new(), meanings: Vec::new() }
     }
 
     /// The shape that the catalogue alone describes; `storages` is what its types are stored as.
@@ -95,13 +95,13 @@ impl Shape {
     pub(crate) fn declared(
         table: &TableName,
         catalogue: &Catalogue,
-        storages: Vec<Storage>,
+        storages: &[Storage],
         flavour: Flavour,
         identity: Identity,
     ) -> Result<Self, ShapeError> {
         let metadata = ColumnMetadata::default();
         let (mut columns, mut meanings) = (Vec::new(), Vec::new());
-        for (index, (declared, storage)) in catalogue.columns.iter().zip(&storages).enumerate() {
+        for (index, (declared, storage)) in catalogue.columns.iter().zip(storages).enumerate() {
             let declared = Some(declared);
             let source = Source { table, index, storage: *storage, metadata: &metadata, declared, flavour };
             let (column, meaning) = source.column(declared.is_some_and(|declared| declared.nullable))?;
@@ -109,7 +109,7 @@ impl Shape {
             meanings.push(meaning);
         }
         let key = key(&columns, &Metadata::default(), Some(catalogue));
-        Ok(Self { table: Table { name: table.clone(), columns, key, identity }, storages, meanings })
+        Ok(Self { table: Table { name: table.clone(), columns, key, identity }, extents: extents(storages), meanings })
     }
 
     /// The shape that a table map describes, completed from the catalogue.
@@ -146,8 +146,12 @@ impl Shape {
             meanings.push(meaning);
         }
         let key = key(&columns, &metadata, catalogue);
-        Ok(Self { table: Table { name, columns, key, identity }, storages, meanings })
+        Ok(Self { table: Table { name, columns, key, identity }, extents: extents(&storages), meanings })
     }
+}
+
+fn extents(storages: &[Storage]) -> Vec<Extent> {
+    storages.iter().map(|storage| storage.extent()).collect()
 }
 
 fn key(columns: &[Column], metadata: &Metadata<'_>, catalogue: Option<&Catalogue>) -> Vec<usize> {

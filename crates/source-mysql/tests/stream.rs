@@ -103,6 +103,47 @@ fn rows_of_every_kind_of_change() {
     });
 }
 
+/// Events with more rows than are looked at together, each kind in turn, and small ones between them.
+#[test]
+fn rows_come_in_their_order_out_of_large_events() {
+    for flavour in Flavour::ALL {
+        println!("{flavour:?}");
+        let server = MySql::builder(flavour).set("binlog-row-event-max-size", "1048576").start().unwrap();
+        let database = server.create_database().unwrap();
+        database.execute("create table t (id int primary key, a tinyint, b tinyint, c tinyint null, d int)").unwrap();
+        let (mut source, begun) = started(&config(&database, &["t"]), None);
+        let rows: Vec<String> = (0..3000).map(|n| format!("({n}, 1, 2, null, 0)")).collect();
+        let sql = format!(
+            "begin; insert into t values (-1, 1, 2, 3, 4); insert into t values {}; update t set d = id where id >= 0; \
+             delete from t where id < 0; delete from t; commit",
+            rows.join(",")
+        );
+        database.execute(&sql).unwrap();
+        let lines = read(&mut source, 1);
+        source.close().unwrap();
+        let inserts = (0..3000).map(|n| format!("insert t - ({n},1,2,null,0)"));
+        // The row that does not change is not logged.
+        let updates = (1..3000).map(|n| format!("update t ({n},1,2,null,0) ({n},1,2,null,{n})"));
+        let deletes = (0..3000).map(|n| format!("delete t ({n},1,2,null,{n}) -"));
+        let expected: Vec<String> = std::iter::once("insert t - (-1,1,2,3,4)".to_owned())
+            .chain(inserts)
+            .chain(updates)
+            .chain(std::iter::once("delete t (-1,1,2,3,4) -".to_owned()))
+            .chain(deletes)
+            .zip(1..)
+            .map(|(text, order)| format!("{order}/{order} {text}"))
+            .collect();
+        assert_eq!(changes(&lines), expected);
+        // A cut anywhere among them is met again.
+        let rows: Vec<&Line> = lines.iter().filter(|line| line.text.contains('/')).collect();
+        for at in (0..rows.len()).step_by(977) {
+            let (mut source, _) = started(&config(&database, &["t"]), Some(&resume(&rows[at].position, &begun)));
+            assert_eq!(changes(&read(&mut source, 1)), expected[at + 1..], "{at}");
+            source.close().unwrap();
+        }
+    }
+}
+
 const COLUMNS: &str = "a tinyint, b tinyint unsigned, c smallint, d mediumint unsigned, e int not null, f int unsigned, g bigint, \
     h bigint unsigned, i float, j double, k decimal(65,30), l decimal(5,0) unsigned, m bit(1), n bit(64), o year, p date, q time, \
     r time(3), s datetime, t datetime(6), u timestamp null, v timestamp(6) null, w char(3), x varchar(20), y varchar(300), \

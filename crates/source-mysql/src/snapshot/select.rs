@@ -185,7 +185,7 @@ mod tests {
         let declared =
             Declared { name: "a".to_owned(), column_type: String::new(), character_set: None, nullable: false };
         let catalogue = Catalogue { columns: vec![declared], primary_key: Vec::new() };
-        let shape = Shape { table, storages: Vec::new(), meanings };
+        let shape = Shape { table, extents: Vec::new(), meanings };
         Select::new(&name, &catalogue, &[("b`".to_owned(), "latin1_bin".to_owned())], shape).unwrap()
     }
 

@@ -75,7 +75,7 @@ impl Running {
         let (event, next) = match stage {
             Stage::Table => {
                 // The stream's own shape may differ, and then has to be returned again before its next change.
-                for known in self.tables.values_mut().flatten() {
+                for known in self.tables.all() {
                     known.announced &= known.table.name != chunk.rows.table.name;
                 }
                 (Part::Table, Stage::Begin)

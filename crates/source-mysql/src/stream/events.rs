@@ -63,6 +63,13 @@ impl Running {
     /// `base`: where the event begins in the buffer.
     pub(super) fn apply(&mut self, buffer: &Arc<Vec<u8>>, base: usize, framed: &Framed<'_>) -> Result<Event, Error> {
         let header = framed.header;
+        // Before nearly every rows event the same table map comes again.
+        if header.kind == EventType::TABLE_MAP
+            && let Some((number, fingerprint)) = TableMap::number(framed.body)
+            && self.tables.has(number, fingerprint)
+        {
+            return Ok(Event::Nothing);
+        }
         match self.decoder.read(framed).map_err(undecoded)? {
             wire::Event::Format(format) => {
                 self.decoder.expect(format);
@@ -257,26 +264,22 @@ impl Running {
 
     /// A table map: which table the rows to come belong to.
     fn learn(&mut self, map: &TableMap<'_>) -> Result<Event, Error> {
-        match self.tables.get(&map.table) {
-            Some(Some(known)) if known.fingerprint == map.fingerprint => return Ok(Event::Nothing),
-            _ => {}
-        }
         let name = change::TableName::new(map.schema, map.name);
         let known = if self.patterns.matches(&name) { Some(self.known(map, &name)?) } else { None };
-        self.tables.insert(map.table, known);
+        self.tables.insert(map.table, map.fingerprint, known);
         Ok(Event::Nothing)
     }
 
     fn known(&mut self, map: &TableMap<'_>, name: &change::TableName) -> Result<Known, Error> {
         let shape = self.shape(map, name)?;
         // Another number for the same table, as after a statement that opened it anew.
-        let before = self.tables.values_mut().flatten().find(|known| known.table.name == *name);
+        let before = self.tables.named(name);
         let same = before.filter(|known| *known.table == shape.table);
         let (table, announced, order, serial) = match same {
             Some(known) => (Arc::clone(&known.table), known.announced, known.order, known.serial),
             None => (Arc::new(shape.table.clone()), false, 0, 0),
         };
-        Ok(Known { fingerprint: map.fingerprint.to_vec(), shape: Arc::new(shape), table, order, serial, announced })
+        Ok(Known { shape: Arc::new(shape), table, order, serial, announced })
     }
 
     fn shape(&mut self, map: &TableMap<'_>, name: &change::TableName) -> Result<Shape, Error> {

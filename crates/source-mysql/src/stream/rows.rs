@@ -9,11 +9,13 @@ use super::events::LARGEST;
 use super::{DOING, Event, InFlight, Known, Running, disorder};
 use crate::declared;
 use crate::error::Error;
+use crate::row::Image;
 use crate::snapshot::Part;
 use crate::table::{Shape, ShapeError};
-use crate::wire::Framed;
+use crate::wire::cell::{Cell, Extent};
 use crate::wire::header::EventType;
 use crate::wire::rows::{NO_TABLE, Rows, RowsKind};
+use crate::wire::{Framed, WireError};
 
 /// A rows event that is being returned. What its rows are read from is kept by places, as they outlive each call.
 pub(super) struct Reading {
@@ -24,15 +26,71 @@ pub(super) struct Reading {
     body: Range<usize>,
     /// The rows, where they had to be inflated.
     inflated: Option<Arc<Vec<u8>>>,
-    /// Where the rows begin in the buffer that they are in.
+    /// Where the rows begin in the buffer that they are in, and how many bytes they have.
     base: usize,
-    /// Where the next row begins in the rows.
+    length: usize,
+    /// Where the rows behind the batch begin in the rows.
     next: usize,
     row: i64,
     /// Where the event begins in the server's files.
     offset: u64,
     /// Copies know already that the next row has moved.
     noted: bool,
+}
+
+/// Rows that were found in their event together, as an event says at its head what holds for all its rows.
+#[derive(Default)]
+pub(super) struct Batch {
+    kind: Option<Kind>,
+    /// A cell for each column of each row.
+    before: Vec<Cell>,
+    after: Vec<Cell>,
+    columns: usize,
+    rows: usize,
+    /// The next one.
+    at: usize,
+}
+
+/// A batch ends behind the row with which it has so many cells.
+const CELLS: usize = 4096;
+
+impl Batch {
+    fn clear(&mut self) {
+        (self.at, self.rows) = (0, 0);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.at == self.rows
+    }
+
+    /// Takes the next rows of an event; the offset of those behind them.
+    fn fill(&mut self, rows: &Rows<'_>, extents: &[Extent], from: usize) -> Result<usize, WireError> {
+        let Self { kind, before, after, columns, rows: count, at } = self;
+        (*columns, *count, *at) = (extents.len(), 0, 0);
+        *kind = Some(match rows.kind {
+            RowsKind::Write => Kind::Insert,
+            RowsKind::Update => Kind::Update,
+            RowsKind::Delete => Kind::Delete,
+        });
+        before.clear();
+        after.clear();
+        let mut images = rows.images_from(extents, from)?;
+        while before.len() + after.len() < CELLS && images.append_row(before, after)? {
+            *count += 1;
+        }
+        Ok(images.offset())
+    }
+
+    /// What the next row is, with its cells.
+    fn show(&self, before: &mut Image, after: &mut Image) -> Option<Kind> {
+        let kind = self.kind.filter(|_| !self.is_empty())?;
+        let row = self.at * self.columns..(self.at + 1) * self.columns;
+        for (image, cells) in [(before, &self.before), (after, &self.after)] {
+            image.cells.clear();
+            image.cells.extend_from_slice(cells.get(row.clone()).unwrap_or_default());
+        }
+        Some(kind)
+    }
 }
 
 /// Where a part of a buffer lies in it, behind `base`.
@@ -55,7 +113,7 @@ impl Running {
         }
         let flight =
             self.in_flight.as_ref().ok_or_else(|| disorder(format!("rows outside a transaction at {}", self.end)))?;
-        match self.tables.get(&rows.table) {
+        match self.tables.get(rows.table) {
             None => return Err(disorder(format!("rows of table {}, which no table map names", rows.table))),
             Some(None) => return Ok(Event::Nothing),
             Some(Some(known)) if flight.xa => {
@@ -77,23 +135,19 @@ impl Running {
         let body = place_in(buffer, base, framed.body);
         let start = place_in(buffer, base, rows.data).start;
         let offset = self.end.offset.saturating_sub(framed.header.length.into());
+        let length = plain.data.len();
         let (inflated, base) = if is_inflated { (Some(Arc::new(scratch)), 0) } else { (None, start) };
         let (table, kind, buffer) = (rows.table, framed.header.kind, Arc::clone(buffer));
+        self.batch.clear();
         self.reading =
-            Some(Reading { table, kind, buffer, body, inflated, base, next: 0, row: 0, offset, noted: false });
+            Some(Reading { table, kind, buffer, body, inflated, base, length, next: 0, row: 0, offset, noted: false });
         Ok(Event::Nothing)
     }
 
-    /// The next row of the event that is being read.
-    pub(super) fn row(&mut self) -> Result<Event, Error> {
-        let Some(reading) = &mut self.reading else { return Ok(Event::Nothing) };
-        let number = reading.table;
-        let (Some(Some(known)), Some(flight)) = (self.tables.get_mut(&number), self.in_flight.as_mut()) else {
-            return Err(disorder(format!("rows of table {number} without their table map or transaction")));
-        };
-        if let Some(event) = introduce(flight, known, number) {
-            return Ok(event);
-        }
+    /// Finds the next rows of the event that is being read.
+    fn find_rows(&mut self) -> Result<(), Error> {
+        let Some(reading) = &mut self.reading else { return Ok(()) };
+        let Some(known) = self.tables.captured(reading.table) else { return Err(unmapped(reading.table)) };
         let body = reading.buffer.get(reading.body.clone()).unwrap_or_default();
         let rows = Rows::read(reading.kind, body).map_err(Error::wire(DOING))?;
         let bytes = reading.inflated.as_ref().unwrap_or(&reading.buffer);
@@ -103,17 +157,28 @@ impl Running {
         };
         self.before.attach(bytes, reading.base, &known.shape);
         self.after.attach(bytes, reading.base, &known.shape);
-        let mut images = rows.images_from(&known.shape.storages, reading.next).map_err(Error::wire(DOING))?;
-        if !images.next_row(&mut self.before.cells, &mut self.after.cells).map_err(Error::wire(DOING))? {
+        let next = self.batch.fill(&rows, &known.shape.extents, reading.next);
+        reading.next = next.map_err(Error::wire(DOING))?;
+        Ok(())
+    }
+
+    /// The next row of the event that is being read.
+    pub(super) fn row(&mut self) -> Result<Event, Error> {
+        if self.batch.is_empty() {
+            self.find_rows()?;
+        }
+        let Some(reading) = &mut self.reading else { return Ok(Event::Nothing) };
+        let number = reading.table;
+        let (Some(known), Some(flight)) = (self.tables.captured(number), self.in_flight.as_mut()) else {
+            return Err(unmapped(number));
+        };
+        let Some(kind) = self.batch.show(&mut self.before, &mut self.after) else {
             self.reading = None;
             return Ok(Event::Nothing);
-        }
-        let next = images.offset();
-        let kind = match rows.kind {
-            RowsKind::Write => Kind::Insert,
-            RowsKind::Update => Kind::Update,
-            RowsKind::Delete => Kind::Delete,
         };
+        if let Some(event) = introduce(flight, known, number) {
+            return Ok(event);
+        }
         if kind == Kind::Update {
             self.after.complete(&self.before);
             // A row that moves without all its values has to be read at its new place. That is noted beside the checkpoint
@@ -127,10 +192,14 @@ impl Running {
                 return Ok(Event::Copied(Part::Progress));
             }
         }
-        (reading.next, reading.noted) = (next, false);
+        self.batch.at += 1;
+        reading.noted = false;
         self.source.row = reading.row;
         self.source.offset = reading.offset;
         reading.row += 1;
+        if reading.next == reading.length && self.batch.is_empty() {
+            self.reading = None;
+        }
         if !count(flight, known, self.serial) {
             return Ok(Event::Nothing);
         }
@@ -167,23 +236,21 @@ impl Running {
         if !self.patterns.matches(&name) {
             return Ok(false);
         }
-        let known = match self.tables.values().flatten().find(|known| known.table.name == name) {
-            Some(known) => Known {
-                fingerprint: Vec::new(),
-                shape: Arc::clone(&known.shape),
-                table: Arc::clone(&known.table),
-                ..*known
-            },
+        let known = match self.tables.named(&name) {
+            Some(known) => {
+                let (shape, table) = (Arc::clone(&known.shape), Arc::clone(&known.table));
+                Known { shape, table, ..*known }
+            }
             None => self.undescribed(&name)?,
         };
-        self.tables.insert(TRUNCATED, Some(known));
+        self.tables.insert(TRUNCATED, &[], Some(known));
         self.truncating = true;
         Ok(true)
     }
 
     /// The next step of the truncation, and at its end `None`.
     pub(super) fn truncation(&mut self) -> Result<Option<Event>, Error> {
-        let (Some(Some(known)), Some(flight)) = (self.tables.get_mut(&TRUNCATED), self.in_flight.as_mut()) else {
+        let (Some(known), Some(flight)) = (self.tables.captured(TRUNCATED), self.in_flight.as_mut()) else {
             return Err(disorder("a truncation without its table or transaction"));
         };
         if flight.total > 0 {
@@ -216,12 +283,16 @@ impl Running {
             )
         })?;
         let shape = Arc::new(Shape::nobody());
-        Ok(Known { fingerprint: Vec::new(), shape, table: Arc::new(table), order: 0, serial: 0, announced: false })
+        Ok(Known { shape, table: Arc::new(table), order: 0, serial: 0, announced: false })
     }
 }
 
 /// The number that the table of a TRUNCATE has here: table maps use six bytes.
 const TRUNCATED: u64 = u64::MAX;
+
+fn unmapped(number: u64) -> Error {
+    disorder(format!("rows of table {number} without their table map or transaction"))
+}
 
 /// What has to be returned before a transaction's first row, and before a table's.
 fn introduce(flight: &mut InFlight, known: &mut Known, number: u64) -> Option<Event> {

@@ -106,9 +106,36 @@ pub const fn fraction_bytes(digits: u8) -> u8 {
 }
 
 /// Where a cell ends.
-enum Extent {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// After so many bytes.
     Fixed(u8),
+    /// Where its length says, which has so many bytes.
     Prefixed(u8),
+    /// The same, of a JSON document, which a partial update may hold changes to.
+    Document(u8),
+}
+
+impl Extent {
+    /// Takes one cell that is there and not NULL.
+    ///
+    /// # Errors
+    ///
+    /// Fewer bytes than the type has.
+    #[inline]
+    pub fn cell(self, reader: &mut Reader<'_>) -> Result<Cell, WireError> {
+        let length = match self {
+            Self::Fixed(length) => usize::from(length),
+            Self::Prefixed(1) => usize::from(reader.u8()?),
+            Self::Prefixed(2) => usize::from(reader.u16()?),
+            Self::Prefixed(prefix) | Self::Document(prefix) => {
+                usize::try_from(reader.uint(prefix.into())?).unwrap_or(usize::MAX)
+            }
+        };
+        let start = reader.offset();
+        reader.take(length)?;
+        Ok(Cell::Bytes { start, length })
+    }
 }
 
 impl Storage {
@@ -202,7 +229,8 @@ impl Storage {
         )
     }
 
-    const fn extent(self) -> Extent {
+    /// How its cells lie in a row.
+    pub const fn extent(self) -> Extent {
         match self {
             Self::Tiny | Self::Year => Extent::Fixed(1),
             Self::Short => Extent::Fixed(2),
@@ -222,30 +250,13 @@ impl Storage {
             Self::Char { most } | Self::VarChar { most } | Self::CompressedVarChar { most } => {
                 Extent::Prefixed(if most > 255 { 2 } else { 1 })
             }
+            Self::Json { prefix } => Extent::Document(prefix),
             Self::Blob { prefix }
-            | Self::Json { prefix }
             | Self::Geometry { prefix }
             | Self::Vector { prefix }
             | Self::CompressedBlob { prefix } => Extent::Prefixed(prefix),
             Self::Enum { width } | Self::Set { width } => Extent::Fixed(width),
         }
-    }
-
-    /// Takes one cell that is there and not NULL.
-    ///
-    /// # Errors
-    ///
-    /// Fewer bytes than the type has.
-    pub fn cell(self, reader: &mut Reader<'_>) -> Result<Cell, WireError> {
-        let length = match self.extent() {
-            Extent::Fixed(length) => usize::from(length),
-            Extent::Prefixed(1) => usize::from(reader.u8()?),
-            Extent::Prefixed(2) => usize::from(reader.u16()?),
-            Extent::Prefixed(prefix) => usize::try_from(reader.uint(prefix.into())?).unwrap_or(usize::MAX),
-        };
-        let start = reader.offset();
-        reader.take(length)?;
-        Ok(Cell::Bytes { start, length })
     }
 }
 
@@ -318,7 +329,7 @@ mod tests {
 
     #[test]
     fn cells_end_where_they_should() {
-        let cell = |storage: Storage, bytes: &[u8]| storage.cell(&mut Reader::new("t", bytes));
+        let cell = |storage: Storage, bytes: &[u8]| storage.extent().cell(&mut Reader::new("t", bytes));
         assert_eq!(
             cell(Storage::Decimal { precision: 65, scale: 30 }, &[0; 40]),
             Ok(Cell::Bytes { start: 0, length: 30 })

@@ -34,6 +34,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// `what` names the message in errors.
+    #[inline]
     pub fn new(what: &'static str, bytes: &'a [u8]) -> Self {
         Self { what, rest: bytes, taken: 0 }
     }
@@ -43,22 +44,27 @@ impl<'a> Reader<'a> {
     }
 
     /// How many bytes were taken so far: the offset of the next one.
+    #[inline]
     pub fn offset(&self) -> usize {
         self.taken
     }
 
+    #[inline]
     pub fn left(&self) -> usize {
         self.rest.len()
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
+    #[cold]
     fn short(&self, wanted: usize) -> WireError {
         WireError::Short { what: self.what, at: self.taken, wanted, left: self.rest.len() }
     }
 
+    #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], WireError> {
         let Some((head, rest)) = self.rest.split_at_checked(count) else { return Err(self.short(count)) };
         self.rest = rest;
@@ -66,6 +72,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let Some((head, rest)) = self.rest.split_first_chunk::<N>() else { return Err(self.short(N)) };
         self.rest = rest;
@@ -73,10 +80,12 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, WireError> {
         self.array().map(u8::from_le_bytes)
     }
 
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, WireError> {
         self.array().map(u16::from_le_bytes)
     }

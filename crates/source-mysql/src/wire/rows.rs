@@ -4,7 +4,7 @@
 //! An event does not say how many rows it holds: they follow each other to its end. So the end decides whether all was
 //! understood: a row must end exactly there, and every row takes at least one byte.
 
-use super::cell::{Cell, Storage};
+use super::cell::{Cell, Extent};
 use super::header::EventType;
 use super::reader::{Reader, WireError};
 use super::table_map::{self, Bits};
@@ -108,8 +108,8 @@ impl<'a> Rows<'a> {
     /// # Errors
     ///
     /// Those of [`Rows::images`], and an offset behind the data.
-    pub fn images_from<'t>(&self, storages: &'t [Storage], offset: usize) -> Result<Images<'a, 't>, WireError> {
-        let mut images = self.images(storages)?;
+    pub fn images_from<'t>(&self, extents: &'t [Extent], offset: usize) -> Result<Images<'a, 't>, WireError> {
+        let mut images = self.images(extents)?;
         images.reader.take(offset)?;
         Ok(images)
     }
@@ -119,18 +119,18 @@ impl<'a> Rows<'a> {
     /// # Errors
     ///
     /// Another number of columns than the table has; rows that are still compressed.
-    pub fn images<'t>(&self, storages: &'t [Storage]) -> Result<Images<'a, 't>, WireError> {
+    pub fn images<'t>(&self, extents: &'t [Extent]) -> Result<Images<'a, 't>, WireError> {
         if self.compressed {
             return Err(WireError::Missing { what: "compressed rows event", missing: "its plain form" });
         }
         let wide = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        if self.columns != storages.len() {
-            let (number, there) = (wide(self.columns), wide(storages.len()));
+        if self.columns != extents.len() {
+            let (number, there) = (wide(self.columns), wide(extents.len()));
             return Err(WireError::Range { what: "columns of a rows event", number, least: there, most: there });
         }
-        let count = |present: Option<Bits<'_>>| present.map_or(0, |present| present.ones(storages.len()));
+        let count = |present: Option<Bits<'_>>| present.map_or(0, |present| present.ones(extents.len()));
         let (in_before, in_after) = (count(self.before), count(self.after));
-        Ok(Images { rows: *self, storages, in_before, in_after, reader: Reader::new("row image", self.data) })
+        Ok(Images { rows: *self, extents, in_before, in_after, reader: Reader::new("row image", self.data) })
     }
 }
 
@@ -184,7 +184,7 @@ fn extra(reader: &mut Reader<'_>, kind: RowsKind) -> Result<(), WireError> {
 #[derive(Clone, Debug)]
 pub struct Images<'a, 't> {
     rows: Rows<'a>,
-    storages: &'t [Storage],
+    extents: &'t [Extent],
     /// Columns that the old and the new image have.
     in_before: usize,
     in_after: usize,
@@ -201,6 +201,15 @@ impl<'a> Images<'a, '_> {
     pub fn next_row(&mut self, before: &mut Vec<Cell>, after: &mut Vec<Cell>) -> Result<bool, WireError> {
         before.clear();
         after.clear();
+        self.append_row(before, after)
+    }
+
+    /// [`Images::next_row`] behind what the two hold already.
+    ///
+    /// # Errors
+    ///
+    /// A row that does not end where its columns say.
+    pub fn append_row(&mut self, before: &mut Vec<Cell>, after: &mut Vec<Cell>) -> Result<bool, WireError> {
         if self.reader.is_empty() {
             return Ok(false);
         }
@@ -229,7 +238,7 @@ impl<'a> Images<'a, '_> {
         match self.reader.lenenc()? {
             0 => Ok(None),
             PARTIAL_JSON => {
-                let count = self.storages.iter().filter(|storage| matches!(storage, Storage::Json { .. })).count();
+                let count = self.extents.iter().filter(|extent| matches!(extent, Extent::Document(_))).count();
                 Bits::take(&mut self.reader, count).map(Some)
             }
             number => Err(WireError::Unknown { what: "value options of a partial update", number }),
@@ -245,9 +254,17 @@ impl<'a> Images<'a, '_> {
         cells: &mut Vec<Cell>,
     ) -> Result<(), WireError> {
         let nulls = Bits::take(&mut self.reader, count)?;
+        if count == self.extents.len() && changes.is_none() {
+            // All columns, as nearly always.
+            for (column, extent) in self.extents.iter().enumerate() {
+                let null = nulls.get(column);
+                cells.push(if null { Cell::Null } else { extent.cell(&mut self.reader)? });
+            }
+            return Ok(());
+        }
         let (mut in_image, mut json) = (0usize, 0usize);
-        for (column, storage) in self.storages.iter().enumerate() {
-            let is_json = matches!(storage, Storage::Json { .. });
+        for (column, extent) in self.extents.iter().enumerate() {
+            let is_json = matches!(extent, Extent::Document(_));
             let changed = is_json && changes.is_some_and(|changes| changes.get(json));
             json = json.saturating_add(usize::from(is_json));
             if !present.get(column) {
@@ -256,9 +273,9 @@ impl<'a> Images<'a, '_> {
             }
             let null = nulls.get(in_image);
             in_image = in_image.saturating_add(1);
-            cells.push(match storage {
+            cells.push(match extent {
                 _ if null => Cell::Null,
-                storage => match storage.cell(&mut self.reader)? {
+                extent => match extent.cell(&mut self.reader)? {
                     Cell::Bytes { start, length } if changed => Cell::Changes { start, length },
                     cell => cell,
                 },
@@ -272,7 +289,7 @@ impl<'a> Images<'a, '_> {
 mod tests {
     use super::*;
 
-    const STORAGES: [Storage; 3] = [Storage::Tiny, Storage::VarChar { most: 10 }, Storage::Json { prefix: 4 }];
+    const EXTENTS: [Extent; 3] = [Extent::Fixed(1), Extent::Prefixed(1), Extent::Document(4)];
 
     fn event(kind: EventType, bitmaps: &[u8], rows: &[u8]) -> Vec<u8> {
         let mut body = vec![7, 0, 0, 0, 0, 0, 1, 0];
@@ -289,7 +306,7 @@ mod tests {
 
     fn rows(kind: EventType, body: &[u8]) -> Result<Read, WireError> {
         let rows = Rows::read(kind, body)?;
-        let mut images = rows.images(&STORAGES)?;
+        let mut images = rows.images(&EXTENTS)?;
         let (mut before, mut after, mut found) = (Vec::new(), Vec::new(), Vec::new());
         while images.next_row(&mut before, &mut after)? {
             found.push((before.clone(), after.clone()));
@@ -358,7 +375,7 @@ mod tests {
     fn other_tables_do_not_fit() {
         let body = event(EventType::WRITE_ROWS, &[0b111], &[]);
         let rows = Rows::read(EventType::WRITE_ROWS, &body).unwrap();
-        assert!(rows.images(&STORAGES[..2]).is_err());
+        assert!(rows.images(&EXTENTS[..2]).is_err());
         assert!(Rows::read(EventType::XID, &body).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cell::Storage;
 use super::metadata::{self, Metadata};
-use super::reader::{Reader, WireError};
+use super::reader::{Reader, WireError, little};
 use crate::flavour::Flavour;
 
 /// A table under the number that the rows events use (`libs/mysql/binlog/event/rows_event.h`, `Table_map_event`).
@@ -24,6 +24,12 @@ pub struct TableMap<'a> {
 pub const MAX_COLUMNS: usize = 4096;
 
 impl<'a> TableMap<'a> {
+    /// The table's number and the fingerprint of a body, without a look at the rest. None: it is too short.
+    pub fn number(body: &'a [u8]) -> Option<(u64, &'a [u8])> {
+        let (number, fingerprint) = body.split_at_checked(6)?;
+        Some((little(number), fingerprint))
+    }
+
     /// Reads the body, and leaves types and optional metadata for [`storages`](Self::storages) and
     /// [`metadata`](Self::metadata).
     ///
@@ -105,6 +111,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Bits beyond the end are not set.
+    #[inline]
     pub fn get(self, index: usize) -> bool {
         self.0
             .get(index / 8)

@@ -118,7 +118,7 @@ impl Log {
         let rows = rows.inflated(LIMIT, &mut scratch).unwrap();
         let shape = Arc::clone(&self.tables[&rows.table]);
         let bytes = Arc::new(rows.data.to_vec());
-        let mut images = rows.images(&shape.storages).unwrap();
+        let mut images = rows.images(&shape.extents).unwrap();
         loop {
             let new = |reason| Image::new(Arc::clone(&bytes), Arc::clone(&shape), reason);
             let (mut before, mut after) = (new(Reason::KeyOnly), new(Reason::Unchanged));

@@ -54,6 +54,9 @@ impl Options {
     }
 }
 
+/// The run before it warms the broker up, whose first seconds go to its compiler.
+pub(super) const FIRST: u64 = 1;
+
 const BASE: &str = "bench_base";
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -70,7 +73,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let end = stand.fill(options.rows, options.per_transaction)?;
     let mut report = Report::new("drain");
     let mut records: Vec<Record> = Vec::new();
-    for run in 1..=options.runs {
+    let mut warming_up = Report::new("warming up");
+    for run in 0..=options.runs {
+        let report = if run < FIRST { &mut warming_up } else { &mut report };
         let receiver = format!("bench_receive_{run}");
         stand.copy_slot(BASE, &receiver)?;
         let received = bounds::pg_recvlogical(&stand.database, &receiver, &end)?;
@@ -83,7 +88,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         stand.drop_slot(&pipeline.name)?;
         let measured = Measured { run, options, kafka: &stand.kafka, pipeline: &pipeline };
         let produced = measured.produce(&mut records)?;
-        measured.report(&mut report, &drained, Some(received), &produced);
+        measured.report(report, &drained, Some(received), &produced);
     }
     report.table();
     crate::say(&options.remark(&records));

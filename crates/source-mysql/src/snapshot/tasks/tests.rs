@@ -20,7 +20,7 @@ fn shape() -> Arc<Shape> {
         nullable: None,
     };
     let table = Table { name: name(1), columns: vec![column], key: vec![0], identity: Identity::Full };
-    Arc::new(Shape { table, storages: Vec::new(), meanings: vec![Meaning::Text(Charset::Utf8)] })
+    Arc::new(Shape { table, extents: Vec::new(), meanings: vec![Meaning::Text(Charset::Utf8)] })
 }
 
 fn name(number: u32) -> TableName {

@@ -41,7 +41,6 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
         }
         None => Place { passed: catalog::passed(&mut control, &server)?, cut: None, anew: false },
     };
-    check_copies(config, &server)?;
     let captured = captured(&mut control, patterns)?;
     let floor = floor(&mut control, config, &server)?;
     let number = config.own_server_id();
@@ -72,20 +71,6 @@ fn check_server(server: &Server) -> Result<(), Error> {
         ));
     }
     Ok(())
-}
-
-/// Copies need numbers that say which transactions a snapshot shows.
-fn check_copies(config: &Config, server: &Server) -> Result<(), Error> {
-    if config.snapshot == Snapshot::Never || server.gtids {
-        return Ok(());
-    }
-    Err(Error::stop(
-        "gtid_mode is OFF: without numbers of transactions nobody can tell whether a row that is copied is older than one in \
-         the log",
-        "SET GLOBAL enforce_gtid_consistency = ON; SET GLOBAL gtid_mode = OFF_PERMISSIVE; SET GLOBAL gtid_mode = \
-         ON_PERMISSIVE; SET GLOBAL gtid_mode = ON (and the same in the server's configuration), or copy nothing: snapshot = \
-         \"never\"",
-    ))
 }
 
 /// What a predecessor has passed lies before the end of the log; MariaDB's copies have to show all of it.
@@ -135,7 +120,8 @@ fn check_continuity(control: &mut Connection, server: &Server, before: &str, pla
             ),
             "connect to the right server; if the change is meant, `headwater accept identity` says what is lost and goes on",
         )),
-        (Passed::File(place), Flavour::MySql, false) => check_file(control, place),
+        // Numbers may have been turned on since; the stream changes over at the beginning of a file.
+        (Passed::File(place), Flavour::MySql, _) => check_file(control, place),
         (passed, _, _) => Err(Error::stop(
             format!("the checkpoint is {passed}, which means nothing to {} {}", server.flavour, server.version),
             "was the server replaced, or were its GTIDs turned off? `headwater accept identity` goes on from the log's end",

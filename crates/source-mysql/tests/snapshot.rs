@@ -60,12 +60,18 @@ fn reads(lines: &[Line]) -> Vec<&str> {
     changes(lines).into_iter().filter_map(|text| text.split_once(" read ").map(|(_, row)| row)).collect()
 }
 
-/// On each server, in a database of the test's own.
+/// On each server, in a database of the test's own, and on one whose transactions have no numbers.
 fn everywhere(test: fn(&MySqlDatabase)) {
     for flavour in Flavour::ALL {
         println!("{flavour:?}");
         test(&shared::mysql(flavour).create_database().unwrap());
     }
+    println!("MySql without GTIDs");
+    test(&without_numbers().create_database().unwrap());
+}
+
+fn without_numbers() -> MySql {
+    MySql::builder(Flavour::MySql).set("gtid-mode", "OFF").set("enforce-gtid-consistency", "OFF").start().unwrap()
 }
 
 /// Whoever applies the lines in their order, a row by its first column, ends with this: the rest of each row by key.
@@ -562,19 +568,35 @@ fn a_rate_holds() {
     assert!(begin.elapsed() > Duration::from_secs(1), "{:?}", begin.elapsed());
 }
 
+/// Without numbers a table has to be locked, for which a right is needed that copies need nowhere else.
 #[test]
-fn a_server_without_numbers_is_refused() {
-    let server =
-        MySql::builder(Flavour::MySql).set("gtid-mode", "OFF").set("enforce-gtid-consistency", "OFF").start().unwrap();
+fn who_may_not_lock_a_table_is_told() {
+    let server = without_numbers();
     let database = server.create_database().unwrap();
-    database.execute("create table t (id int primary key)").unwrap();
-    match MySqlSource::new(config(&database, &["t"])).unwrap().start(None) {
-        Err(SourceError::Stop { what, help }) => {
-            assert!(what.contains("gtid_mode is OFF"), "{what}");
-            assert!(help.contains("SET GLOBAL gtid_mode = ON") && help.contains("never"), "{help}");
+    let name = &database.name;
+    database.execute("create table t (id int primary key); insert into t values (1)").unwrap();
+    database
+        .execute(&format!(
+            "create user reader identified by 'secret'; grant replication slave, replication client on *.* to reader; \
+             grant select on {name}.* to reader"
+        ))
+        .unwrap();
+    let mut config = config(&database, &["t"]);
+    config.url = database.url().replace("root@", "reader:secret@").into();
+    let (mut source, _) = started(&config, None);
+    let begin = std::time::Instant::now();
+    let (what, help) = loop {
+        match next(&mut source) {
+            Err(SourceError::Stop { what, help }) => break (what, help),
+            other => assert!(begin.elapsed() < PATIENCE, "{other:?}"),
         }
-        other => panic!("{other:?}"),
-    }
+    };
+    assert!(what.contains("denied"), "{what}");
+    assert!(help.contains("GRANT LOCK TABLES ON") && help.contains("without GTIDs"), "{help}");
+    source.close().unwrap();
+    database.execute(&format!("grant lock tables on {name}.* to reader")).unwrap();
+    let (mut source, _) = started(&config, None);
+    assert_eq!(reads(&read_until(&mut source, PATIENCE, complete(1)).unwrap()), ["t - (1)"]);
 }
 
 /// The next rows are looked up in the key's index, not sorted and not read from the beginning.

@@ -418,6 +418,40 @@ fn a_truncate_is_met_however_it_is_written() {
     }
 }
 
+/// Files and offsets hold on one server only. Once it numbers its transactions, positions are made of the numbers.
+#[test]
+fn positions_change_over_to_numbers() {
+    let server =
+        MySql::builder(Flavour::MySql).set("gtid-mode", "OFF").set("enforce-gtid-consistency", "OFF").start().unwrap();
+    let database = server.create_database().unwrap();
+    database.execute("create table t (id int primary key)").unwrap();
+    let config = config(&database, &["t"]);
+    let (mut source, begun) = started(&config, None);
+    database.execute("insert into t values (1)").unwrap();
+    let mut position = read(&mut source, 1).last().unwrap().position.clone();
+    for mode in ["enforce_gtid_consistency = on", "gtid_mode = off_permissive", "gtid_mode = on_permissive"] {
+        database.execute(&format!("set global {mode}")).unwrap();
+    }
+    // With and without numbers, in files that may hold both.
+    database.execute("insert into t values (2); set gtid_next = 'anonymous'; insert into t values (3)").unwrap();
+    let lines = read(&mut source, 2);
+    assert_eq!(changes(&lines), ["1/1 insert t - (2)", "1/1 insert t - (3)"]);
+    position.clone_from(&lines.last().unwrap().position);
+    assert!(position.as_str().starts_with("file="), "{position}");
+    database.execute("insert into t values (4); set global gtid_mode = on; insert into t values (5)").unwrap();
+    source.close().unwrap();
+    let (mut source, _) = started(&config, Some(&resume(&position, &begun)));
+    let lines = read(&mut source, 2);
+    assert_eq!(changes(&lines), ["1/1 insert t - (4)", "1/1 insert t - (5)"]);
+    position.clone_from(&lines.last().unwrap().position);
+    let executed = database.value("select @@global.gtid_executed").unwrap();
+    assert_eq!(position.as_str(), format!("mysql={executed}"));
+    source.close().unwrap();
+    let (mut source, _) = started(&config, Some(&resume(&position, &begun)));
+    database.execute("insert into t values (6)").unwrap();
+    assert_eq!(changes(&read(&mut source, 1)), ["1/1 insert t - (6)"]);
+}
+
 /// The dance of online schema-change tools, and a swap of two tables.
 #[test]
 fn tables_are_renamed() {

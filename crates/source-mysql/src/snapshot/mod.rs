@@ -17,10 +17,14 @@
 //! - *MySQL*: E is `gtid_executed`, read before S was taken. A transaction joins it after its commit in the engine, so S
 //!   shows all of E. One outside E may be shown or not, and its keys are dropped: if S shows it, the stream has given its rows
 //!   already, as it was passed before X.
+//! - *MySQL, where transactions have no numbers, or the position is not made of them yet*: the table is locked against writers
+//!   for the moment between two commands in which S and P are taken. Whoever has written it has committed then, in the log
+//!   and in the engine, so of this table S shows what begins before P, and nothing else.
 //! - *MariaDB*: S shows what ends at or before P, and nothing else, as both are taken under one lock. Transactions lie in the
 //!   files one behind the other, and P lies between two, so these are the ones that *begin* before P.
 //!
-//! A transaction passed *before* L is not recorded; therefore S has to show all of those. On MySQL the server is asked again
+//! A transaction passed *before* L is not recorded; therefore S has to show all of those. A locked table has none that S
+//! does not show. Else on MySQL the server is asked again
 //! until E has them, on MariaDB until P is not before L. That this ends: L stays fixed, and what is in the log is
 //! committed, unless it waits for a replica to acknowledge it, however long.
 //! If the newer change did not carry all values of the row (`binlog_row_image`, partial JSON), the row is not only dropped but
@@ -45,8 +49,7 @@
 //! **A table without a key** cannot be fenced row by row. It is copied whole, with one snapshot, while the stream stands
 //! still. Its changes are no events while it waits for that: they are left to the copy, which has to show them, or another
 //! snapshot is taken. What the copy shows has to be known exactly. MariaDB's snapshot says it; on MySQL the table is locked
-//! against writers for the moment between two commands in which snapshot and place are taken, so that all its transactions
-//! are either committed and before P, or not begun. Changes that come later in the stream and begin before P are in the copy
+//! against writers for that moment, as above. Changes that come later in the stream and begin before P are in the copy
 //! too, and no events. A kill in the middle begins the copy anew: rows published before are then there twice.
 //!
 //! Tables of engines without transactions (MyISAM) have no snapshot: a copied row may be newer than the stream, which then

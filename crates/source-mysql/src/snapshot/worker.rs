@@ -127,6 +127,27 @@ pub(crate) struct Pair {
     guard: Connection,
 }
 
+/// How it is known which transactions a snapshot shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fence {
+    /// By those that MySQL has executed.
+    Numbers,
+    /// The snapshot itself has a place in the log: MariaDB's has.
+    SnapshotPlace,
+    /// The table is locked against writers while the snapshot is taken: it is then as at the log's end.
+    LockedTable,
+}
+
+impl Fence {
+    fn of(order: &Order, server: &Server) -> Self {
+        match (server.flavour, &*order.must_see) {
+            (Flavour::MariaDb, _) => Self::SnapshotPlace,
+            (Flavour::MySql, Seen::Set(_)) if !order.table.is_keyless => Self::Numbers,
+            (Flavour::MySql, _) => Self::LockedTable,
+        }
+    }
+}
+
 /// A transaction that has begun.
 struct Begun {
     seen: Seen,
@@ -253,11 +274,12 @@ impl Pair {
     fn begin(&mut self, order: &Order, server: &Server) -> Result<Attempt, Error> {
         let doing = format!("taking a snapshot of {}", order.table.name);
         let touch = format!("SELECT 1 FROM {} LIMIT 0", select::table(&order.table.name));
+        let fence = Fence::of(order, server);
         // Before anything is locked: what the log has, the server may still be about to commit.
-        if server.flavour == Flavour::MySql && !self.executed()?.covers(&order.must_see) {
+        if fence == Fence::Numbers && !self.executed()?.covers(&order.must_see) {
             return Ok(Attempt::TooEarly);
         }
-        if !self.lock(&doing, &touch, order, server)? {
+        if !self.lock(&doing, &touch, order, fence)? {
             return Ok(Attempt::Gone);
         }
         let Some(select) = select::describe(&mut self.guard, &order.table.name, server)? else {
@@ -269,25 +291,18 @@ impl Pair {
             // What is known of the table is asked again.
             return Ok(Attempt::Gone);
         }
-        let executed = match server.flavour {
-            Flavour::MySql => Some(self.executed()?),
-            Flavour::MariaDb => None,
-        };
+        let executed = if fence == Fence::Numbers { Some(self.executed()?) } else { None };
         self.reader.execute(&doing, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")?;
-        let (seen, high) = match executed {
-            Some(executed) => (executed, catalog::end_of_files(&mut self.reader)?),
-            None => {
-                let place = catalog::snapshot_place(&mut self.reader)?;
-                (Seen::Place(place.clone()), place)
-            }
+        let high = match fence {
+            Fence::SnapshotPlace => catalog::snapshot_place(&mut self.reader)?,
+            Fence::Numbers | Fence::LockedTable => catalog::end_of_files(&mut self.reader)?,
         };
-        // While the guard locks a table without a key, nobody has written it that has not committed: it is exactly as at
-        // the log's end.
-        let seen = if order.table.is_keyless { Seen::Place(high.clone()) } else { seen };
+        // While the guard locks the table, nobody has written it that has not committed: it is exactly as at the log's end.
+        let seen = executed.unwrap_or_else(|| Seen::Place(high.clone()));
         let taken = catalog::time(&mut self.reader)?;
         self.reader.execute(&doing, &touch)?;
         self.unlock(&doing)?;
-        if server.flavour == Flavour::MariaDb && !seen.covers(&order.must_see) {
+        if fence == Fence::SnapshotPlace && !seen.covers(&order.must_see) {
             self.end()?;
             return Ok(Attempt::TooEarly);
         }
@@ -298,11 +313,10 @@ impl Pair {
         catalog::gtid_variable(&mut self.reader, "gtid_executed").map(Seen::Set)
     }
 
-    /// Locks the table against DDL; one without a key on MySQL, whose snapshots have no place of their own, against writers
-    /// too. `false`: it is gone.
-    fn lock(&mut self, doing: &str, touch: &str, order: &Order, server: &Server) -> Result<bool, Error> {
-        let whole = order.table.is_keyless && server.flavour == Flavour::MySql;
-        let locked = if whole {
+    /// Locks the table against DDL, or against writers too. `false`: it is gone.
+    fn lock(&mut self, doing: &str, touch: &str, order: &Order, fence: Fence) -> Result<bool, Error> {
+        let against_writers = fence == Fence::LockedTable;
+        let locked = if against_writers {
             // Whoever writes waits behind us while we wait for others: not for long.
             self.guard.execute(doing, "SET lock_wait_timeout = 1")?;
             self.guard.execute(doing, &format!("LOCK TABLES {} READ", select::table(&order.table.name)))
@@ -315,17 +329,8 @@ impl Pair {
                 self.unlock(doing)?;
                 Ok(false)
             }
-            Err(error) if whole && error.code().is_some_and(|code| DENIED.contains(&code)) => {
-                let name = &order.table.name;
-                Err(Error::stop(
-                    error.to_string(),
-                    format!(
-                        "{name} has no primary key, and to copy it the account has to lock it for a moment: GRANT LOCK TABLES ON \
-                         {}.* TO it (its name: SELECT CURRENT_USER()), or ALTER TABLE {} ADD PRIMARY KEY (…)",
-                        catalog::identifier(&name.schema),
-                        select::table(name)
-                    ),
-                ))
+            Err(error) if against_writers && error.code().is_some_and(|code| DENIED.contains(&code)) => {
+                Err(may_not_lock(&error, order))
             }
             locked => locked.map(|()| true),
         }
@@ -339,6 +344,26 @@ impl Pair {
     fn end(&mut self) -> Result<(), Error> {
         self.reader.execute("ending a read", "ROLLBACK")
     }
+}
+
+fn may_not_lock(error: &Error, order: &Order) -> Error {
+    let name = &order.table.name;
+    let (why, else_do) = if order.table.is_keyless {
+        ("has no primary key", format!("ALTER TABLE {} ADD PRIMARY KEY (…)", select::table(name)))
+    } else {
+        (
+            "is on a server without GTIDs",
+            "SET GLOBAL gtid_mode = ON (`headwater doctor` has the steps to it)".to_owned(),
+        )
+    };
+    Error::stop(
+        error.to_string(),
+        format!(
+            "{name} {why}, and to copy it the account has to lock it for a moment: GRANT LOCK TABLES ON {}.* TO it (its \
+             name: SELECT CURRENT_USER()), or {else_do}",
+            catalog::identifier(&name.schema)
+        ),
+    )
 }
 
 struct Limits {

@@ -110,8 +110,18 @@ impl Running {
                 self.hear(&heartbeat);
                 Ok(Event::Nothing)
             }
+            wire::Event::PreviousGtids(set) => {
+                // All that lies before this file: another name for the place, which holds on other servers too.
+                if let (Passed::File(_), None, None, true) =
+                    (&self.passed, &self.in_flight, &self.cut, self.server.gtids)
+                {
+                    tracing::info!(%set, "GTIDs were turned on: positions are made of them from here on");
+                    self.passed = Passed::MySql(set);
+                    return Ok(Event::Moved);
+                }
+                Ok(Event::Nothing)
+            }
             wire::Event::Stop
-            | wire::Event::PreviousGtids(_)
             | wire::Event::MariaDbGtidList(_)
             | wire::Event::RowsQuery(_)
             | wire::Event::BinlogCheckpoint(_)

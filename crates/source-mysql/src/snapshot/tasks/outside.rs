@@ -145,12 +145,7 @@ impl Snapshots {
         if self.server.flavour == Flavour::MariaDb && self.floor.is_none() {
             return Err("the account may not see where the log ends: GRANT BINLOG MONITOR ON *.* TO it".to_owned());
         }
-        if self.server.gtids {
-            return Ok(());
-        }
-        Err("the server does not number transactions (gtid_mode is OFF): rows that are copied could not be told from newer \
-             ones"
-        .to_owned())
+        Ok(())
     }
 
     /// What was ordered before means nothing any more.

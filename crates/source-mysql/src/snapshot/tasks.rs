@@ -437,8 +437,9 @@ impl Snapshots {
 
     fn failed(&mut self, at: usize, error: Error) -> Result<(), Error> {
         let task = &mut self.tasks[at];
-        // While a table without a key waits for its lock, its writers wait behind it.
-        let pause = if task.table.is_keyless { 10 * PAUSE } else { PAUSE };
+        // While a table waits for a lock against writers, they wait behind it.
+        let locks_writers = task.table.is_keyless || !self.server.gtids;
+        let pause = if locks_writers { 10 * PAUSE } else { PAUSE };
         task.pause = Some(Instant::now() + pause);
         match SourceError::from(error) {
             SourceError::Retry { what } => {

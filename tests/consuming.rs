@@ -5,9 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::{Process, eventually};
+use testkit::{Process, eventually, seed};
 
-use crate::support::{PATIENCE, Scene, Writer, seed};
+use crate::support::{PATIENCE, Scene, Writer};
 
 /// The example as its user runs it.
 struct Example<'s> {

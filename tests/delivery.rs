@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::Value as Json;
-use testkit::{eventually, shared};
+use testkit::{eventually, seed, shared};
 
-use crate::support::{PATIENCE, Scene, Writer, command, insert_journaled, seed, wait_status};
+use crate::support::{PATIENCE, Scene, Writer, command, insert_journaled, wait_status};
 
 #[test]
 fn the_checkpoint_is_in_the_transaction_of_its_events() -> Result<()> {

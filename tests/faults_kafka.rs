@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::Kafka;
 use testkit::proxy::Fault;
+use testkit::{Kafka, seed};
 
-use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled, seed};
+use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled};
 
 /// Kafka's API key of EndTxn.
 const END_TXN: i16 = 26;

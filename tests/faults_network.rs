@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::{Headwater, Kafka, Postgres, Proxy, http, shared};
+use testkit::{Headwater, Kafka, Postgres, Proxy, http, seed, shared};
 
-use crate::support::{Neighbours, PATIENCE, Scene, Store, Writer, insert_journaled, seed, wait_status};
+use crate::support::{Neighbours, PATIENCE, Scene, Store, Writer, insert_journaled, wait_status};
 
 /// The scene's database is reached through this proxy.
 fn behind_proxy<D: Store>(scene: &mut Scene<D>) -> Result<Proxy> {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::{Postgres, StopMode, shared};
+use testkit::{Postgres, StopMode, seed, shared};
 
-use crate::support::{Neighbours, PATIENCE, Scene, Writer, command, insert_journaled, seed};
+use crate::support::{Neighbours, PATIENCE, Scene, Writer, command, insert_journaled};
 
 /// A scene on a server of its own.
 fn alone(label: &str, postgres: &Postgres) -> Result<Scene> {

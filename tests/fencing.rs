@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use testkit::{Headwater, eventually};
+use testkit::{Headwater, eventually, seed};
 
-use crate::support::{PATIENCE, Scene, Store, Writer, command, insert_journaled, seed};
+use crate::support::{PATIENCE, Scene, Store, Writer, command, insert_journaled};
 
 /// Whose name the checkpoint carries.
 fn instance(headwater: &Headwater) -> Result<String> {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::{Postgres, eventually};
+use testkit::{Postgres, eventually, seed};
 
-use crate::support::{PATIENCE, Scene, Writer, insert_journaled, seed};
+use crate::support::{PATIENCE, Scene, Writer, insert_journaled};
 
 /// Bytes of log between a position and the log's end.
 fn behind(scene: &Scene, position: &str) -> Result<u64> {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled, seed};
+use testkit::seed;
+
+use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled};
 
 fn kill_anywhere_exactly_once<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     survives_kills(scene, 50, seed("kill_anywhere_exactly_once"))

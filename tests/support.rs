@@ -259,15 +259,6 @@ pub(crate) fn insert_journaled<D: Store>(database: &D, first: u64, count: u64) -
     database.execute(&D::insertion(first, count, "concat('row ', i)"))
 }
 
-/// The seed of a random test: from `HEADWATER_SEED`, or a new one; printed, so that a failure can be repeated.
-#[expect(clippy::print_stdout, reason = "a test's output is read when it fails")]
-pub(crate) fn seed(test: &str) -> u64 {
-    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("{test}: HEADWATER_SEED={seed}");
-    seed
-}
-
 /// Waits until the status says so.
 pub(crate) fn wait_status(headwater: &Headwater, what: &str, look: impl Fn(&Json) -> bool) -> Result<Json> {
     eventually(PATIENCE, what, || match headwater.status() {

@@ -1,10 +1,10 @@
 //! The core of the suite on the oldest and the newest PostgreSQL that is supported, beside the one that all tests use.
 
 use anyhow::{Context, Result};
-use testkit::{Database, Postgres, shared};
+use testkit::{Database, Postgres, seed, shared};
 
 use crate::road::{self, SHOP};
-use crate::support::{Neighbours, Scene, seed};
+use crate::support::{Neighbours, Scene};
 use crate::tables::{self, SHAPE};
 use crate::{resume, retention, types};
 

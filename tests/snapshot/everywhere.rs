@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::fences::wait_copying;
 use super::*;
-use crate::support::{insert_journaled, seed};
+use testkit::seed;
+
+use crate::support::insert_journaled;
 
 const INITIAL: &str = "snapshot = \"initial\"\ntable_refresh = \"1s\"";
 

@@ -553,6 +553,89 @@ fn wishes_from_outside() {
     });
 }
 
+/// The server may commit transactions in the engine in another order than they are in the log, late, and in groups; each
+/// MariaDB domain has an order of its own.
+#[test]
+fn copies_hold_in_whatever_order_transactions_become_visible() {
+    let slow_groups = |flavour: Flavour| match flavour {
+        Flavour::MySql => vec![("binlog-order-commits", "OFF"), ("binlog-group-commit-sync-delay", "3000")],
+        _ => vec![("binlog-commit-wait-count", "8"), ("binlog-commit-wait-usec", "3000")],
+    };
+    let numbered = Flavour::ALL.map(|flavour| (flavour, slow_groups(flavour)));
+    let mut without = slow_groups(Flavour::MySql);
+    without.extend([("gtid-mode", "OFF"), ("enforce-gtid-consistency", "OFF")]);
+    for (flavour, settings) in numbered.into_iter().chain([(Flavour::MySql, without)]) {
+        println!("{flavour:?}, {settings:?}");
+        let server = settings.iter().fold(MySql::builder(flavour), |server, (name, value)| server.set(name, value));
+        copied_under_load(&server.start().unwrap().create_database().unwrap());
+    }
+}
+
+/// A table is copied three times while five sessions write it.
+fn copied_under_load(database: &MySqlDatabase) {
+    const ROWS: u32 = 3000;
+    database.execute("create table t (id int primary key, v int)").unwrap();
+    let rows: Vec<String> = (0..ROWS).map(|id| format!("({id}, 0)")).collect();
+    database.execute(&format!("insert into t values {}", rows.join(","))).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let seed = testkit::seed("copies_hold_in_whatever_order_transactions_become_visible");
+    let (mut source, _) = started(&config(database, &["t"]), None);
+    let mut lines = Vec::new();
+    std::thread::scope(|scope| {
+        // Writers end with a failure too, or the scope would wait for them.
+        let stopping = Stopping(&stop);
+        for writer in 0..5 {
+            let mut session = database.session().unwrap();
+            if database.flavour().is_mariadb() {
+                session.run(&format!("set gtid_domain_id = {writer}")).unwrap();
+            }
+            let (mut random, stop) = (fastrand::Rng::with_seed(seed + writer), &stop);
+            scope.spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    // Each has rows of its own: domains must not write the same ones.
+                    let id = |random: &mut fastrand::Rng| random.u32(0..ROWS / 5) * 5 + u32::try_from(writer).unwrap();
+                    let (one, other) = (id(&mut random), id(&mut random));
+                    session
+                        .run(&match random.u8(0..4) {
+                            0 => format!("delete from t where id = {one}"),
+                            1 => format!("insert ignore into t values ({one}, 1)"),
+                            2 => format!("update ignore t set id = {other} where id = {one}"),
+                            _ => format!("update t set v = v + 1 where id in ({one}, {other})"),
+                        })
+                        .unwrap();
+                }
+            });
+        }
+        for round in 0..3 {
+            if round > 0 {
+                let table = format!("{}.t", database.name);
+                let answer = source.copies().ask(Wish::Again { table, condition: None });
+                let begun = eventually(PATIENCE, "the copy to begin again", || {
+                    lines.extend(next(&mut source).unwrap().map(|text| Line { text, position: source.position() }));
+                    let position = source.position();
+                    source.confirm(&position).unwrap();
+                    answer.try_recv().map_err(|_| "nothing")
+                });
+                begun.unwrap().unwrap();
+            }
+            lines.extend(read_until(&mut source, PATIENCE, complete(1)).unwrap());
+        }
+        drop(stopping);
+    });
+    lines.extend(read_silence(&mut source).unwrap());
+    assert!(reads(&lines).len() > 3 * usize::try_from(ROWS).unwrap() / 4);
+    assert_eq!(apply(&lines, "t"), there(database, "t"));
+    source.close().unwrap();
+}
+
+struct Stopping<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 /// All copies together read no faster than they may.
 #[test]
 fn a_rate_holds() {
@@ -583,7 +666,7 @@ fn who_may_not_lock_a_table_is_told() {
         ))
         .unwrap();
     let mut config = config(&database, &["t"]);
-    config.url = database.url().replace("root@", "reader:secret@").into();
+    config.url = database.url().replace("root@", "reader:secret@");
     let (mut source, _) = started(&config, None);
     let begin = std::time::Instant::now();
     let (what, help) = loop {

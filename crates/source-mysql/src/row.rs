@@ -160,6 +160,12 @@ impl Row for Image {
         match (self.cells.get(index), self.shape.meanings.get(index)) {
             (Some(Cell::Bytes { start, length }), Some(meaning)) => {
                 let bytes = self.raw(*start, *length);
+                // Most values are texts, which are themselves; out of another function a value is copied.
+                if let Meaning::Text(charset) = meaning
+                    && let Some(text) = charset.borrowed(bytes)
+                {
+                    return Ok(Value::Text(text));
+                }
                 value::read(meaning, bytes, scratch).map_err(|Malformed| self.error(index, bytes))
             }
             (Some(Cell::Null), Some(_)) => Ok(Value::Null),

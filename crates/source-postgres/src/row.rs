@@ -77,6 +77,12 @@ impl Row for Image {
         match (self.cells.get(index), self.table.columns.get(index)) {
             (Some(Cell::Text { start, length }), Some(column)) => {
                 let bytes = self.raw(*start, *length);
+                // Most values are texts, which are themselves; out of another function a value is copied.
+                if column.kind == ColumnType::Text
+                    && let Ok(text) = std::str::from_utf8(bytes)
+                {
+                    return Ok(Value::Text(text));
+                }
                 value::read(column.kind, bytes, scratch).map_err(|_| self.error(index, bytes))
             }
             (Some(Cell::Binary { start, length }), Some(column)) => {

@@ -63,14 +63,17 @@ impl fmt::Display for Source {
     }
 }
 
+/// In one piece, as every transaction has one.
 fn write_uuid(f: &mut fmt::Formatter<'_>, uuid: &[u8; 16]) -> fmt::Result {
-    for (index, byte) in uuid.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            f.write_str("-")?;
-        }
-        write!(f, "{byte:02x}")?;
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'?');
+    let mut text = [b'-'; 36];
+    let places = text.iter_mut().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23)).map(|(_, place)| place);
+    let digits = uuid.iter().flat_map(|byte| [digit(byte.wrapping_shr(4)), digit(byte & 15)]);
+    for (place, digit) in places.zip(digits) {
+        *place = digit;
     }
-    Ok(())
+    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
 }
 
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {

@@ -158,7 +158,7 @@ impl Look<'_> {
         let mode = self.text("gtid_mode").to_ascii_uppercase();
         let what = format!(
             "is {mode}: a position is a place in the files of this one server, and after a failover or a restored backup no \
-             pipeline can go on"
+             pipeline can go on; tables that are copied are locked against writers for moments"
         );
         warning("gtid_mode", what, self.steps(&mode))
     }

@@ -452,6 +452,38 @@ fn positions_change_over_to_numbers() {
     assert_eq!(changes(&read(&mut source, 1)), ["1/1 insert t - (6)"]);
 }
 
+/// The server keeps its files encrypted, and sends what is in them in plain, behind a word that they are.
+#[test]
+fn an_encrypted_log_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    std::fs::write(&keys, format!("1;{}\n", "5a".repeat(32))).unwrap();
+    // The server runs as somebody else.
+    for (path, mode) in [(folder.path(), 0o755), (keys.as_path(), 0o644)] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+    // The older MariaDB comes without the plugin, and MySQL's needs a file beside the program.
+    let server = MySql::builder(Flavour::MariaDbUnstable)
+        .set("plugin-load-add", "file_key_management")
+        .set("file-key-management-filename", &keys.display().to_string())
+        .set("encrypt-binlog", "ON")
+        .start()
+        .unwrap();
+    let database = server.create_database().unwrap();
+    assert_eq!(database.value("select @@encrypt_binlog").unwrap(), "1");
+    database.execute("create table t (id int primary key, v text)").unwrap();
+    let (mut source, begun) = started(&config(&database, &["t"]), None);
+    database.execute("insert into t values (1, 'secret')").unwrap();
+    let lines = read(&mut source, 1);
+    assert_eq!(changes(&lines), ["1/1 insert t - (1,secret)"]);
+    source.close().unwrap();
+    // From the beginning of a file, where it says so, and from within one.
+    database.execute("insert into t values (2, 'two'); flush binary logs; insert into t values (3, 'three')").unwrap();
+    let from = resume(&lines.last().unwrap().position, &begun);
+    let (mut source, _) = started(&config(&database, &["t"]), Some(&from));
+    assert_eq!(changes(&read(&mut source, 2)), ["1/1 insert t - (2,two)", "1/1 insert t - (3,three)"]);
+}
+
 /// The dance of online schema-change tools, and a swap of two tables.
 #[test]
 fn tables_are_renamed() {

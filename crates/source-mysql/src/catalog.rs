@@ -67,6 +67,16 @@ pub(crate) fn variables(control: &mut Connection, names: &[&str]) -> Result<BTre
 }
 
 impl Server {
+    /// A sentence, if nobody has ever tried a version as old as this one.
+    pub(crate) fn too_old(&self) -> Option<String> {
+        let (flavour, version) = (self.flavour, &self.version);
+        let oldest = if flavour == Flavour::MySql { (8, 0) } else { (10, 6) };
+        let parts = version.split(|letter: char| !letter.is_ascii_digit());
+        let mut numbers = parts.map(|part| part.parse::<u32>().unwrap_or_default());
+        let there = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+        (there < oldest).then(|| format!("{flavour} {version} is older than {}.{}", oldest.0, oldest.1))
+    }
+
     /// How much of an old row the log has.
     pub(crate) fn key_identity(&self) -> Identity {
         if self.logs_whole_rows() { Identity::Full } else { Identity::Default }

@@ -58,6 +58,10 @@ pub(crate) fn parse(position: &Position) -> Result<Place, Error> {
 }
 
 fn check_server(server: &Server) -> Result<(), Error> {
+    if let Some(what) = server.too_old() {
+        // Gateways have names of their own for a version, so this is no reason to stop.
+        tracing::warn!("{what}, which is the oldest one that headwater is made for: upgrade the server");
+    }
     if !server.log_bin {
         return Err(Error::stop(
             "log_bin is OFF: the server writes no log that changes could be read from",

@@ -73,13 +73,10 @@ impl Look<'_> {
     }
 
     fn version(&self) -> Finding {
-        let (flavour, version) = (self.server.flavour, &self.server.version);
-        let oldest = if self.is_mysql() { (8, 0) } else { (10, 6) };
-        if numbers(version) >= oldest {
-            return good("version", format!("{flavour} {version}"));
+        match self.server.too_old() {
+            None => good("version", format!("{} {}", self.server.flavour, self.server.version)),
+            Some(what) => problem("version", what, "upgrade the server"),
         }
-        let what = format!("{flavour} {version} is older than {}.{}", oldest.0, oldest.1);
-        problem("version", what, "upgrade the server")
     }
 
     fn log_bin(&self) -> Finding {
@@ -234,12 +231,6 @@ impl Look<'_> {
             .find(|name| self.is_on(name))
             .map(|name| good(name, "ON: compressed events are read"))
     }
-}
-
-/// The first two numbers of a version.
-fn numbers(version: &str) -> (u32, u32) {
-    let mut parts = version.split(|letter: char| !letter.is_ascii_digit()).map(|part| part.parse().unwrap_or_default());
-    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 #[cfg(test)]

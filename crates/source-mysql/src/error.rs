@@ -185,6 +185,9 @@ fn log_gone(message: &str) -> &'static str {
     ]) {
         "the log that the position needs is gone. Connect to a server that still has it, or `headwater accept gap` goes on with \
          the oldest that is there; binlog_expire_logs_seconds says how long the log is kept"
+    } else if says(&["anonymous transaction"]) {
+        "it was written before GTIDs were on, and the server sends it to nobody now: SET GLOBAL gtid_mode = ON_PERMISSIVE until \
+         the pipeline has read the log to its end, then ON again"
     } else if says(&["Binary log is not open", "binary logging is not enabled"]) {
         "turn the log on: log_bin in the server's configuration"
     } else if says(&["max_allowed_packet", "slave_max_allowed_packet"]) {

@@ -25,6 +25,8 @@ pub(crate) struct Begun {
     pub(crate) captured: Vec<Member>,
     /// Where the log ended before the first byte of it was read. `None`: nobody has to know, or may.
     pub(crate) floor: Option<FilePlace>,
+    /// Files behind this one hold transactions with numbers only; for a position that is not made of them yet.
+    pub(crate) numbered_behind: Option<FilePlace>,
 }
 
 /// Connects, checks that the log goes on without a gap where the checkpoint ends, and asks for it from there.
@@ -41,6 +43,10 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
         }
         None => Place { passed: catalog::passed(&mut control, &server)?, cut: None, anew: false },
     };
+    let numbered_behind = match &place.passed {
+        Passed::File(_) if server.gtids => Some(catalog::end_of_files(&mut control)?),
+        _ => None,
+    };
     let captured = captured(&mut control, patterns)?;
     let floor = floor(&mut control, config, &server)?;
     let number = config.own_server_id();
@@ -49,7 +55,7 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
     prepare(&mut replication, config, &server, &place)?;
     register(&mut replication, number, &config.replica_host())?;
     let (transport, early) = replication.start_dump(&dump(number, &place.passed))?;
-    Ok(Begun { control, transport, early, server, place, captured, floor })
+    Ok(Begun { control, transport, early, server, place, captured, floor, numbered_behind })
 }
 
 pub(crate) fn parse(position: &Position) -> Result<Place, Error> {
@@ -124,7 +130,7 @@ fn check_continuity(control: &mut Connection, server: &Server, before: &str, pla
             ),
             "connect to the right server; if the change is meant, `headwater accept identity` says what is lost and goes on",
         )),
-        // Numbers may have been turned on since; the stream changes over at the beginning of a file.
+        // Numbers may have been turned on since; the stream then changes over.
         (Passed::File(place), Flavour::MySql, _) => check_file(control, place),
         (passed, _, _) => Err(Error::stop(
             format!("the checkpoint is {passed}, which means nothing to {} {}", server.flavour, server.version),

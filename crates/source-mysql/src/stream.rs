@@ -165,6 +165,8 @@ struct Running {
     /// Where the last event of the stream ended in the server's files.
     end: FilePlace,
     passed: Passed,
+    /// As [`Begun`] has it.
+    numbered_behind: Option<FilePlace>,
     cut: Option<Cut>,
     /// What tables were where the stream is, for logs that do not say it.
     history: History,
@@ -182,7 +184,7 @@ impl Running {
         mut progress: BTreeMap<String, String>,
         copies: Copies,
     ) -> Result<(Self, Started), Error> {
-        let Begun { mut control, transport, early, server, place, captured, floor } = begun;
+        let Begun { mut control, transport, early, server, place, captured, floor, numbered_behind } = begun;
         let noted = History::take(&mut progress)?;
         let mut history = if place.anew { History::default() } else { noted };
         let tables = described(&mut control, &server, &captured, &mut history)?;
@@ -229,6 +231,7 @@ impl Running {
             serial: 0,
             end: FilePlace { file: String::new(), offset: 0 },
             passed: place.passed,
+            numbered_behind,
             cut: place.cut,
             history,
             snapshots,

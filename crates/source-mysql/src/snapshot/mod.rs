@@ -24,9 +24,8 @@
 //!   files one behind the other, and P lies between two, so these are the ones that *begin* before P.
 //!
 //! A transaction passed *before* L is not recorded; therefore S has to show all of those. A locked table has none that S
-//! does not show. Else on MySQL the server is asked again
-//! until E has them, on MariaDB until P is not before L. That this ends: L stays fixed, and what is in the log is
-//! committed, unless it waits for a replica to acknowledge it, however long.
+//! does not show. Else on MySQL the server is asked again until E has them, on MariaDB until P is not before L. That this
+//! ends: L stays fixed, and what is in the log is committed, unless it waits for a replica to acknowledge it, however long.
 //! If the newer change did not carry all values of the row (`binlog_row_image`, partial JSON), the row is not only dropped but
 //! read once more, by its key, as a chunk of its own under the same rules. So is a row that gets another key, with such a
 //! value, at any time while its table is copied: its new place may lie behind what was read.

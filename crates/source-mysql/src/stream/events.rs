@@ -10,6 +10,7 @@ use super::{DOING, Event, InFlight, Known, Number, Running, disorder, not_met, u
 use crate::catalog;
 use crate::connection::{Connection, Purpose};
 use crate::error::Error;
+use crate::gtid::mysql::GtidSet;
 use crate::position::{FilePlace, Passed};
 use crate::statement::{self, Statement};
 use crate::table::{Catalogue, Shape};
@@ -110,17 +111,7 @@ impl Running {
                 self.hear(&heartbeat);
                 Ok(Event::Nothing)
             }
-            wire::Event::PreviousGtids(set) => {
-                // All that lies before this file: another name for the place, which holds on other servers too.
-                if let (Passed::File(_), None, None, true) =
-                    (&self.passed, &self.in_flight, &self.cut, self.server.gtids)
-                {
-                    tracing::info!(%set, "GTIDs were turned on: positions are made of them from here on");
-                    self.passed = Passed::MySql(set);
-                    return Ok(Event::Moved);
-                }
-                Ok(Event::Nothing)
-            }
+            wire::Event::PreviousGtids(set) => Ok(self.change_over(set)),
             wire::Event::Stop
             | wire::Event::MariaDbGtidList(_)
             | wire::Event::RowsQuery(_)
@@ -130,6 +121,18 @@ impl Running {
             | wire::Event::Irrelevant
             | wire::Event::Ignorable => Ok(Event::Nothing),
         }
+    }
+
+    /// At the beginning of a file: all that lies before it has these numbers, which are another name for the place, and one
+    /// that holds on other servers too. Only where no transaction without a number can follow: a set says nothing of those.
+    fn change_over(&mut self, set: GtidSet) -> Event {
+        let is_behind = |last: &FilePlace| self.end > *last && self.end.file != last.file;
+        if self.in_flight.is_some() || self.cut.is_some() || !self.numbered_behind.as_ref().is_some_and(is_behind) {
+            return Event::Nothing;
+        }
+        tracing::info!(%set, "GTIDs were turned on: positions are made of them from here on");
+        (self.passed, self.numbered_behind) = (Passed::MySql(set), None);
+        Event::Moved
     }
 
     fn open(&mut self, header: &Header, number: Number, time: Option<i64>, standalone: bool) -> Result<Event, Error> {

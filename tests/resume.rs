@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Result;
-
 use testkit::seed;
 
 use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled};

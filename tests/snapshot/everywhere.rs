@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use super::fences::wait_copying;
-use super::*;
 use testkit::seed;
 
+use super::fences::wait_copying;
+use super::*;
 use crate::support::insert_journaled;
 
 const INITIAL: &str = "snapshot = \"initial\"\ntable_refresh = \"1s\"";

@@ -208,7 +208,8 @@ impl Store for MySqlDatabase {
         for change in changes {
             sql += &match *change {
                 Journaled::Put { id, note } => format!(
-                    "insert into items (id, version, note) values ({id}, 1, 'n{note}') on duplicate key update version = version + 1;"
+                    "insert into items (id, version, note) values ({id}, 1, 'n{note}') \
+                     on duplicate key update version = version + 1;"
                 ),
                 Journaled::Update { id, note } => {
                     format!("update items set version = version + 1, note = 'u{note}' where id = {id};")
@@ -230,7 +231,8 @@ impl Store for MySqlDatabase {
         let sum: Vec<String> = (0..places).map(|place| format!("{} * d{place}.n", 10_u64.pow(place))).collect();
         let from: Vec<String> = (0..places).map(|place| format!("{digits} d{place}")).collect();
         format!(
-            "begin; insert into items (id, version, note) select i, 1, {note} from (select {first} + {} as i from {}) numbers where i < {}; \
+            "begin; insert into items (id, version, note) \
+             select i, 1, {note} from (select {first} + {} as i from {}) numbers where i < {}; \
              insert into journal values ({count}); commit",
             sum.join(" + "),
             from.join(", "),

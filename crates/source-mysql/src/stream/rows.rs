@@ -173,6 +173,9 @@ impl Running {
             return Err(unmapped(number));
         };
         let Some(kind) = self.batch.show(&mut self.before, &mut self.after) else {
+            if reading.next != reading.length {
+                return Err(disorder(format!("rows of {} were not found", known.table.name)));
+            }
             self.reading = None;
             return Ok(Event::Nothing);
         };

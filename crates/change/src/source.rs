@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Change, Column, Copies, Position, Table, Transaction};
+use crate::{Change, Column, Copies, Position, Table, TableName, Transaction};
 
 /// What the engine learns when it asks for the next thing.
 pub enum Step<'a> {
@@ -29,6 +29,9 @@ pub enum Step<'a> {
     Idle,
     /// A transaction begins.
     Begin(&'a Transaction),
+    /// A statement that changes a table's definition, where the log has it. The shape that it makes comes later, before the
+    /// first change that has it; none may ever come.
+    Statement(&'a Statement),
     /// The shape of a table, before its first change and again whenever it differs.
     Table(&'a Arc<Table>),
     Change(Change<'a>),
@@ -44,6 +47,19 @@ pub enum Step<'a> {
     Commit {
         more: bool,
     },
+}
+
+/// A statement that changes a captured table's definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The table as it is called before.
+    pub table: TableName,
+    /// As it was written, as far as the source keeps it.
+    pub text: String,
+    /// Who ran it, where the log says so.
+    pub user: Option<String>,
+    /// The columns that it renames, old name and new. `None`: the statement is not understood, and may rename any.
+    pub renamed: Option<Vec<(String, String)>>,
 }
 
 /// Facts about a source that never change while it runs.

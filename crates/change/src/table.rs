@@ -67,6 +67,9 @@ pub struct Column {
     pub labels: Vec<String>,
     /// Whether the column admits NULL, where that is known; kept as a schema property, never used for encoding.
     pub nullable: Option<bool>,
+    /// What stays the same when the column is renamed or retyped, and never comes back after it is dropped (PostgreSQL:
+    /// `attnum`). `None`: the database has no such thing, or it is not proven that the catalogue shows the table of the log.
+    pub number: Option<u32>,
 }
 
 /// The form that a column's values take in an event.

@@ -73,7 +73,7 @@ pub(crate) fn absent(reason: Reason, text: Option<&str>) -> OwnedValue {
 }
 
 pub(crate) fn column(name: &str, kind: ColumnType, sql_type: &str, nullable: Option<bool>) -> Column {
-    Column { name: name.to_owned(), kind, sql_type: sql_type.to_owned(), labels: Vec::new(), nullable }
+    Column { name: name.to_owned(), kind, sql_type: sql_type.to_owned(), labels: Vec::new(), nullable, number: None }
 }
 
 /// A column of every type, `id` the key.

@@ -188,6 +188,7 @@ impl<'p> Session<'p> {
                 self.checkpoints.progress(key, text);
                 Ok(After::Nothing)
             }
+            Step::Statement(_) => Ok(After::Nothing),
             Step::Table(table) if self.publisher.is_ready(table) => Ok(After::Nothing),
             Step::Table(table) => Ok(After::Prepare(Arc::clone(table))),
             Step::Change(change) => {

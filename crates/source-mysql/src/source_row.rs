@@ -35,6 +35,7 @@ pub(crate) fn source_columns() -> Vec<Column> {
         sql_type: String::new(),
         labels: Vec::new(),
         nullable: Some(nullable),
+        number: None,
     };
     vec![
         column("table", ColumnType::Text, true),

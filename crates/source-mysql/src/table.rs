@@ -187,7 +187,7 @@ impl Source<'_> {
             Some(declared) => declared.column_type.clone(),
             None => self.sql_type(&meaning),
         };
-        Ok((Column { name, kind: meaning.form(), sql_type, labels, nullable: Some(nullable) }, meaning))
+        Ok((Column { name, kind: meaning.form(), sql_type, labels, nullable: Some(nullable), number: None }, meaning))
     }
 
     fn name(&self) -> String {

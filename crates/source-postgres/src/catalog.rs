@@ -228,20 +228,43 @@ pub(crate) fn wanted(all: &[Candidate], patterns: &Patterns) -> Vec<Candidate> {
 /// Columns and keys as the catalogue has them now.
 #[derive(Debug, Default)]
 pub(crate) struct TableFacts {
-    not_null: BTreeMap<String, bool>,
-    /// Of each column: its number, and the collation that its texts are ordered by.
-    places: BTreeMap<String, (i16, u32)>,
+    columns: BTreeMap<String, ColumnFacts>,
     pub(crate) primary_key: Vec<String>,
     pub(crate) identity_index: Vec<String>,
 }
 
+/// One column as the catalogue has it.
+#[derive(Clone, Copy, Debug)]
+struct ColumnFacts {
+    not_null: bool,
+    number: i16,
+    type_oid: u32,
+    typmod: i32,
+    /// That its texts are ordered by.
+    collation: u32,
+}
+
 impl TableFacts {
     pub(crate) fn nullable(&self, column: &str) -> Option<bool> {
-        self.not_null.get(column).map(|not_null| !not_null)
+        self.columns.get(column).map(|column| !column.not_null)
     }
 
+    /// Of a column: its number, and the collation that its texts are ordered by.
     pub(crate) fn place(&self, column: &str) -> (i16, u32) {
-        self.places.get(column).copied().unwrap_or_default()
+        self.columns.get(column).map(|column| (column.number, column.collation)).unwrap_or_default()
+    }
+
+    /// The numbers of the columns of a relation message, if the catalogue shows the same table: each column by its name,
+    /// with its type, in the order of the message. Otherwise the table was altered behind the message, and a name may mean
+    /// another column by now.
+    pub(crate) fn numbers(&self, columns: &[RelationColumn]) -> Option<Vec<u32>> {
+        let number = |column: &RelationColumn| {
+            let known = self.columns.get(&column.name)?;
+            let same = (known.type_oid, known.typmod) == (column.type_oid, column.typmod);
+            u32::try_from(known.number).ok().filter(|_| same)
+        };
+        let numbers: Vec<u32> = columns.iter().map(number).collect::<Option<_>>()?;
+        numbers.is_sorted_by(|one, other| one < other).then_some(numbers)
     }
 }
 
@@ -254,7 +277,7 @@ pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<Table
              (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
               WHERE i.indrelid = a.attrelid AND i.indisprimary), \
              (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
-              WHERE i.indrelid = a.attrelid AND i.indisreplident), a.attnum, a.attcollation \
+              WHERE i.indrelid = a.attrelid AND i.indisreplident), a.attnum, a.attcollation, a.atttypid, a.atttypmod \
              FROM pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped"
         ),
     )?;
@@ -267,8 +290,14 @@ pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<Table
                 keys.insert(number::<i32>(row, at, doing)?, name.clone());
             }
         }
-        facts.places.insert(name.clone(), (number(row, 4, doing)?, number(row, 5, doing)?));
-        facts.not_null.insert(name, flag(row, 1));
+        let column = ColumnFacts {
+            not_null: flag(row, 1),
+            number: number(row, 4, doing)?,
+            collation: number(row, 5, doing)?,
+            type_oid: number(row, 6, doing)?,
+            typmod: number(row, 7, doing)?,
+        };
+        facts.columns.insert(name, column);
     }
     facts.primary_key = primary.into_values().collect();
     facts.identity_index = index.into_values().collect();

@@ -27,8 +27,10 @@ pub(crate) fn identity(letter: u8) -> Identity {
 }
 
 /// The table of a relation message. Names, types and the replica identity are the message's, as of the change that
-/// follows; what the message does not say (nullability, order of the key, the key under `full`) is the catalogue's now.
+/// follows; what the message does not say (nullability, order of the key, the key under `full`) is the catalogue's now. Columns
+/// have their numbers only if the catalogue shows this very table.
 pub(crate) fn table(relation: &Relation, types: &[Option<ResolvedType>], facts: &TableFacts) -> Table {
+    let numbers = facts.numbers(&relation.columns);
     let columns = relation
         .columns
         .iter()
@@ -44,6 +46,7 @@ pub(crate) fn table(relation: &Relation, types: &[Option<ResolvedType>], facts: 
                 ),
                 labels: known.map_or_else(Vec::new, |resolved| resolved.labels.clone()),
                 nullable: facts.nullable(&column.name),
+                number: numbers.as_ref().and_then(|numbers| numbers.get(index)).copied(),
             }
         })
         .collect();

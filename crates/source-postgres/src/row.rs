@@ -130,6 +130,7 @@ pub(crate) fn source_columns() -> Vec<Column> {
         sql_type: String::new(),
         labels: Vec::new(),
         nullable: Some(nullable),
+        number: None,
     };
     vec![
         column("schema", ColumnType::Text, false),

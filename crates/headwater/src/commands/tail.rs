@@ -79,7 +79,12 @@ fn print_changes(
                 let position = source.position();
                 source.confirm(&position)?;
             }
-            Step::Idle | Step::Begin(_) | Step::Chunk(_) | Step::Progress { .. } | Step::Table(_) => {}
+            Step::Idle
+            | Step::Begin(_)
+            | Step::Chunk(_)
+            | Step::Progress { .. }
+            | Step::Statement(_)
+            | Step::Table(_) => {}
         }
     }
     Ok(())

@@ -178,6 +178,7 @@ mod tests {
             sql_type: "t".to_owned(),
             labels: Vec::new(),
             nullable: None,
+            number: None,
         };
         let columns = names.iter().map(column).collect();
         let name = TableName::new("s", "t");

@@ -93,6 +93,7 @@ fn table() -> Table {
         sql_type: sql_type.to_owned(),
         labels: Vec::new(),
         nullable: Some(false),
+        number: None,
     };
     Table {
         name: TableName::new(SCHEMA, TABLE),

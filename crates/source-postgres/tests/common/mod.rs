@@ -256,6 +256,7 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
         Step::Chunk(_) => Some("chunk".to_owned()),
         Step::Progress { key, text } => Some(format!("progress {key} {text}")),
         Step::Commit { .. } => Some("commit".to_owned()),
+        Step::Statement(statement) => Some(format!("statement {}: {}", statement.table, statement.text)),
         Step::Table(table) if table.identity == Identity::Index => {
             let key: Vec<&str> = table.key.iter().map(|&at| table.columns[at].name.as_str()).collect();
             Some(format!("table {} by {}", table.name, key.join(", ")))

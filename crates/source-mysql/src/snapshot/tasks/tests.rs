@@ -18,6 +18,7 @@ fn shape() -> Arc<Shape> {
         sql_type: "varchar(9)".to_owned(),
         labels: Vec::new(),
         nullable: None,
+        number: None,
     };
     let table = Table { name: name(1), columns: vec![column], key: vec![0], identity: Identity::Full };
     Arc::new(Shape { table, extents: Vec::new(), meanings: vec![Meaning::Text(Charset::Utf8)] })

@@ -72,6 +72,7 @@ fn write_much(snapshots: &mut Snapshots, xid: u32) {
         sql_type: "text".to_owned(),
         labels: Vec::new(),
         nullable: None,
+        number: None,
     };
     let name = TableName::new("public", "t1");
     let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });
@@ -121,6 +122,7 @@ fn many_rows_that_move_begin_the_copy_anew() {
         sql_type: "text".to_owned(),
         labels: Vec::new(),
         nullable: None,
+        number: None,
     };
     let name = TableName::new("public", "t1");
     let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });

@@ -18,6 +18,7 @@ mod faults_network;
 mod faults_postgres;
 mod faults_registry;
 mod fencing;
+mod held;
 mod idle;
 mod large;
 mod messages;

@@ -128,10 +128,12 @@ impl<D: Store> Scene<D> {
         let Self { name, neighbours: Neighbours { brokers, registry, url }, source, kafka, more, tables, .. } = self;
         // Where nothing is said of it, nothing is copied: then each change is one event, and events can be counted.
         let snapshot = if source.contains("snapshot") { "" } else { "snapshot = \"never\"\n" };
+        // What a change of shape looks like in a topic is one question, whether it may go on another: tests/held.rs asks that.
+        let evolution = if more.contains("[evolution]") { "" } else { "[evolution]\non_change = \"accept\"\n" };
         format!(
             "name = \"{name}\"\n\n[source]\nurl = \"{url}\"\ntables = {tables:?}\n{snapshot}{source}\n\n[kafka]\n\
              brokers = \"{brokers}\"\ntopic_prefix = \"{name}\"\ncheckpoint_topic = \"{name}.checkpoints\"\n{kafka}\n\n\
-             [registry]\nurl = \"{registry}\"\n\n{more}\n"
+             [registry]\nurl = \"{registry}\"\n\n{evolution}\n{more}\n"
         )
     }
 

@@ -170,7 +170,7 @@ struct Operation {
 
 /// The source block: its constant parts, encoded, and its own columns.
 #[derive(Clone, Debug)]
-struct SourcePlan {
+pub(crate) struct SourcePlan {
     /// `version`, `connector`, `name`.
     head: Vec<u8>,
     /// `snapshot`, `db`, `sequence`; for changes, and for copied rows.
@@ -180,7 +180,7 @@ struct SourcePlan {
 }
 
 impl SourcePlan {
-    fn compile(table: &Table, info: &SourceInfo, stream: &Stream<'_>) -> Self {
+    pub(crate) fn compile(table: &Table, info: &SourceInfo, stream: &Stream<'_>) -> Self {
         let mut head = Vec::new();
         for text in [stream.version, info.connector, stream.name] {
             wire::string(&mut head, text);
@@ -199,6 +199,19 @@ impl SourcePlan {
         };
         let operations = info.columns.iter().map(operation).collect();
         Self { head, middle, operations, columns: info.columns.clone() }
+    }
+
+    /// From `version` to `ts_ns`.
+    pub(crate) fn put_head(&self, out: &mut Vec<u8>, commit_time: i64, copied: bool) {
+        out.extend_from_slice(&self.head);
+        wire::long(out, milliseconds(commit_time));
+        out.extend_from_slice(&self.middle[usize::from(copied)]);
+        put_fine_time(out, commit_time);
+    }
+
+    /// The columns behind that, and whether they can be null.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&Column, bool)> {
+        self.columns.iter().zip(&self.operations).map(|(column, operation)| (column, operation.optional))
     }
 }
 
@@ -257,10 +270,7 @@ impl Plan {
         let Memo { transaction, source, now: known_now, times } = &mut self.memo;
         if *transaction != Some((commit_time, copied)) {
             source.clear();
-            source.extend_from_slice(&self.source.head);
-            wire::long(source, milliseconds(commit_time));
-            source.extend_from_slice(&self.source.middle[usize::from(copied)]);
-            put_fine_time(source, commit_time);
+            self.source.put_head(source, commit_time, copied);
             *transaction = Some((commit_time, copied));
         }
         if *known_now != Some(now) {
@@ -578,7 +588,7 @@ fn milliseconds(microseconds: i64) -> i64 {
 }
 
 /// `ts_us` and `ts_ns`. Nanoseconds end in the year 2262; beyond, that field is null.
-fn put_fine_time(out: &mut Vec<u8>, microseconds: i64) {
+pub(crate) fn put_fine_time(out: &mut Vec<u8>, microseconds: i64) {
     out.push(BRANCH_1);
     wire::long(out, microseconds);
     match microseconds.checked_mul(1000) {

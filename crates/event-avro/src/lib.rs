@@ -8,6 +8,7 @@
 //! | [`schema`] | the text of a table's key and value schema, the same bytes for the same table |
 //! | [`encode`] | the records of a change, by a plan that is compiled once for a table and never allocates for a row |
 //! | [`render`] | the same event for a person: one JSON object, or one line on a terminal |
+//! | [`control`] | events about tables rather than rows: a schema change, and the last event of a topic |
 //! | [`compatibility`] | which fields differ between two schemas, for the sentence that explains a registry's refusal |
 //!
 //! # The event
@@ -33,6 +34,7 @@
 //! A table without a key has records without a key, and no tombstones. Tombstones can be turned off.
 
 pub mod compatibility;
+pub mod control;
 pub mod encode;
 pub mod name;
 pub mod render;
@@ -46,5 +48,5 @@ mod wire;
 mod fixture;
 
 pub use encode::{EncodeError, Entry, Image, Options, Plan, Records, Stream};
-pub use name::{NameError, topic};
+pub use name::{NameError, control_topic, topic, topic_version};
 pub use schema::{Naming, avro_words, key_schema, value_schema};

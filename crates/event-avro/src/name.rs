@@ -97,6 +97,16 @@ pub fn topic(prefix: &str, schema: &str, table: &str) -> Result<String, NameErro
     Ok(topic)
 }
 
+/// The topic that tells of tables' changes of shape. No table has it: a table's topic has three parts.
+pub fn control_topic(prefix: &str) -> String {
+    format!("{}.__schema_changes", escape(prefix, |c, _| c == '.' || c == '_' || c == '-' || c.is_ascii_alphanumeric()))
+}
+
+/// The topic of a table that was moved on: from the second version, its number stands behind the name.
+pub fn topic_version(topic: &str, version: u32) -> String {
+    if version < 2 { topic.to_owned() } else { format!("{topic}.v{version}") }
+}
+
 /// Escapes what `legal` (asked with the character and whether it is the first) refuses.
 fn escape(name: &str, legal: impl Fn(char, bool) -> bool) -> Cow<'_, str> {
     if name.is_empty() {

@@ -113,6 +113,7 @@ pub fn pipeline(config: &Config) -> pipeline::Config {
         checkpoint_topic: config.kafka.checkpoint_topic.clone(),
         tombstones: config.kafka.tombstones,
         batch: pipeline::Batch { max_bytes: config.kafka.batch.max_bytes, max_time: config.kafka.batch.max_time },
+        policy: config.evolution.clone(),
         version: VERSION,
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use change::{Copies, TableCopy, TableName};
-use pipeline::{Metrics, Monitor, Progress};
+use pipeline::{HeldTable, Metrics, Monitor, Progress};
 use prometheus_client::registry::Registry;
 
 use crate::admin::{
-    KafkaStatus, MetricsSource, SnapshotStatus, SourceStatus, State, Status, StatusSource, TableStatus,
+    HeldStatus, KafkaStatus, MetricsSource, SnapshotStatus, SourceStatus, State, Status, StatusSource, TableStatus,
 };
 use crate::assemble::VERSION;
 use crate::config::Config;
@@ -72,6 +72,19 @@ fn describe(name: &str, progress: Progress, kafka: KafkaStatus, alive: bool) -> 
         rows_per_second: None,
         tables: tables.collect(),
         snapshots: Vec::new(),
+        held: progress.held.into_iter().map(held).collect(),
+    }
+}
+
+fn held(held: HeldTable) -> HeldStatus {
+    HeldStatus {
+        table: held.table,
+        topic: held.topic,
+        since: whole_seconds(held.since),
+        verdict: held.verdict.to_owned(),
+        reason: held.reason,
+        help: held.help,
+        returning: held.returning,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Policy;
+
 /// The engine's settings. Where Kafka and the registry are, their own crates know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -15,6 +17,8 @@ pub struct Config {
     pub tombstones: bool,
     /// When a batch closes although the source has more to give.
     pub batch: Batch,
+    /// Which changes of a table's shape go on by themselves.
+    pub policy: Policy,
     /// The version that events and checkpoints name.
     pub version: &'static str,
 }

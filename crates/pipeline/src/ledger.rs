@@ -124,6 +124,13 @@ impl Ledger {
         Ok(())
     }
 
+    /// Records that no change of the open transaction stands for were handed to the producer: parked events that return, or
+    /// words about a table.
+    pub fn besides(&mut self, records: u64, bytes: u64) {
+        self.records += records;
+        self.bytes += bytes;
+    }
+
     /// The database transaction is complete.
     pub fn end(&mut self) -> Result<(), LedgerError> {
         if !self.in_transaction {

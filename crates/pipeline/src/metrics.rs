@@ -33,6 +33,7 @@ pub struct Metrics {
     pub lag_seconds: Gauge<f64, AtomicU64>,
     pub last_durable: Gauge<f64, AtomicU64>,
     pub streaming: Gauge,
+    pub tables_held: Gauge,
 }
 
 impl Default for Metrics {
@@ -47,6 +48,7 @@ impl Default for Metrics {
             lag_seconds: Gauge::default(),
             last_durable: Gauge::default(),
             streaming: Gauge::default(),
+            tables_held: Gauge::default(),
         }
     }
 }
@@ -106,6 +108,11 @@ impl Metrics {
             "headwater_streaming",
             "1 while changes flow, 0 while starting, retrying or stopped",
             self.streaming.clone(),
+        );
+        registry.register(
+            "headwater_tables_held",
+            "Tables whose events are parked, because their new shape would harm consumers or the registry does not have it",
+            self.tables_held.clone(),
         );
     }
 }

@@ -57,6 +57,22 @@ pub struct Progress {
     pub durable_at: Option<i64>,
     pub batches: u64,
     pub tables: BTreeMap<String, TableProgress>,
+    pub held: Vec<HeldTable>,
+}
+
+/// A table whose events are parked, because its new shape would harm consumers, or the registry does not have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldTable {
+    pub table: String,
+    /// Where its events go meanwhile.
+    pub topic: String,
+    /// Microseconds since 1970.
+    pub since: i64,
+    pub verdict: &'static str,
+    pub reason: String,
+    pub help: String,
+    /// It is released, and its parked events are on their way back.
+    pub returning: bool,
 }
 
 /// What is durable of one table since the process started.
@@ -79,12 +95,13 @@ pub struct Monitor {
     progress: Arc<Mutex<Progress>>,
     /// The metric that says the same as the state.
     streaming: Gauge,
+    held: Gauge,
 }
 
 impl Monitor {
     /// One whose state these metrics show, too.
     pub fn new(metrics: &Metrics) -> Self {
-        Self { progress: Arc::default(), streaming: metrics.streaming.clone() }
+        Self { progress: Arc::default(), streaming: metrics.streaming.clone(), held: metrics.tables_held.clone() }
     }
 
     /// A copy of the progress now.
@@ -94,6 +111,12 @@ impl Monitor {
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// These tables are held now.
+    pub(crate) fn hold(&self, held: Vec<HeldTable>) {
+        self.held.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
+        self.change(|progress| progress.held = held);
     }
 
     /// Enters `state`; the moment is kept if it was in it already.

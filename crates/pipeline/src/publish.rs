@@ -1,50 +1,40 @@
-//! Tables on their way to topics: schemas registered, topics made, plans compiled, changes encoded and handed over.
+//! Tables on their way to topics: changes encoded and handed over.
 //!
-//! Everything that may wait (the registry, a new topic) happens in [`Publisher::prepare`], before a Kafka transaction
-//! holds anything that could be kept waiting. [`Publisher::publish`] only encodes; records gather in one buffer, and leave it
-//! together ([`Publisher::hand_over`]) when it is full, when another table's turn comes, and before a batch is closed. The
-//! order within a partition is the order of the changes: a topic has one table, and the buffer has one topic.
+//! Everything that may wait (the registry, a new topic, a verdict) happens in [`prepare`](crate::prepare), before a Kafka
+//! transaction holds anything that could be kept waiting. [`Publisher::publish`] only encodes; records gather in one buffer,
+//! and leave it together ([`Publisher::hand_over`]) when it is full, when another table's turn comes, and before a batch is
+//! closed. The order within a partition is the order of the changes: a topic has one table, and the buffer has one topic.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use change::{Change, Kind, SourceInfo, Table, TableName};
 use event_avro::render::render_key;
 use event_avro::{Plan, Records};
-use schema_registry::{Part, RegisterError, SchemaId};
-use sink_kafka::{Admin, Outgoing, Producer, SendError, TopicSpec};
+use sink_kafka::{Admin, Outgoing, Producer, SendError};
 
-use crate::error::{Failure, Leg};
-use crate::monitor::{Monitor, State, TableProgress};
+use crate::announce::Control;
+use crate::error::Failure;
+use crate::evolution::Evolution;
+use crate::monitor::{Monitor, TableProgress};
+use crate::returning::Returning;
 use crate::run::Pipeline;
-use crate::{Config, Shutdown, clock};
+use crate::schemas::Schemas;
+use crate::{Config, clock};
 
 /// One table in one shape, ready to be published.
-struct Outlet {
-    table: Arc<Table>,
-    topic: String,
-    partitions: i32,
-    plan: Plan,
-    counts: TableProgress,
-}
-
-/// A schema that the registry has to know before a table's changes can be published.
-struct Wanted<'a> {
-    table: &'a Table,
-    part: Part,
-    topic: &'a str,
-    schema: String,
-}
-
-impl Wanted<'_> {
-    fn subject(&self) -> String {
-        schema_registry::subject(self.topic, self.part)
-    }
+pub(crate) struct Outlet {
+    pub(crate) table: Arc<Table>,
+    pub(crate) topic: String,
+    pub(crate) partitions: i32,
+    pub(crate) plan: Plan,
+    pub(crate) counts: TableProgress,
+    /// The checkpoint knows this shape. Otherwise it was made before the log showed the table.
+    pub(crate) is_known: bool,
 }
 
 /// What a batch has published, for metrics and the status page.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Published {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
@@ -52,14 +42,16 @@ pub(crate) struct Published {
 
 /// Publishes the changes of one session.
 pub(crate) struct Publisher {
-    config: Config,
-    kafka: Arc<sink_kafka::Config>,
-    admin: Admin,
-    registry: Arc<schema_registry::Registry>,
-    runtime: tokio::runtime::Handle,
-    shutdown: Shutdown,
-    monitor: Monitor,
-    info: SourceInfo,
+    pub(crate) config: Config,
+    pub(crate) kafka: Arc<sink_kafka::Config>,
+    pub(crate) admin: Admin,
+    pub(crate) schemas: Schemas,
+    pub(crate) monitor: Monitor,
+    pub(crate) info: SourceInfo,
+    pub(crate) evolution: Evolution,
+    pub(crate) control: Control,
+    /// Held tables whose parked events are on their way back.
+    pub(crate) returning: HashMap<TableName, Returning>,
     outlets: Vec<Outlet>,
     by_name: HashMap<TableName, usize>,
     /// The outlet of the last change: rows come in runs.
@@ -71,16 +63,17 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(pipeline: &Pipeline, admin: Admin, info: SourceInfo) -> Self {
+    pub(crate) fn new(pipeline: &Pipeline, admin: Admin, info: SourceInfo, evolution: Evolution) -> Self {
         Self {
             config: pipeline.config.clone(),
             kafka: Arc::clone(&pipeline.kafka),
             admin,
-            registry: Arc::clone(&pipeline.registry),
-            runtime: pipeline.runtime.clone(),
-            shutdown: pipeline.shutdown.clone(),
+            schemas: Schemas::new(pipeline),
             monitor: pipeline.monitor.clone(),
             info,
+            evolution,
+            control: Control::new(&pipeline.config.topic_prefix),
+            returning: HashMap::new(),
             outlets: Vec::new(),
             by_name: HashMap::new(),
             current: 0,
@@ -91,137 +84,22 @@ impl Publisher {
 
     /// Whether changes of the table in this shape can be published without waiting for anybody.
     pub(crate) fn is_ready(&self, table: &Arc<Table>) -> bool {
-        self.by_name.get(&table.name).and_then(|&at| self.outlets.get(at)).is_some_and(|outlet| outlet.table == *table)
+        self.outlet(&table.name).is_some_and(|outlet| outlet.is_known && outlet.table == *table)
     }
 
-    /// Makes the tables' topics, registers their schemas and compiles their plans. Waits as long as the registry is away.
-    pub(crate) fn prepare(&mut self, tables: &[Arc<Table>]) -> Result<(), Failure> {
-        let (begin, mut told) = (clock::now(), clock::now());
-        for (done, some) in tables.chunks(AT_ONCE).enumerate() {
-            if told.elapsed() > TELL {
-                told = clock::now();
-                let (ready, all) = (done * AT_ONCE, tables.len());
-                tracing::info!(ready, all, seconds = begin.elapsed().as_secs(), "preparing topics and schemas");
-            }
-            self.prepare_some(some)?;
-        }
-        Ok(())
+    pub(crate) fn outlet(&self, table: &TableName) -> Option<&Outlet> {
+        self.by_name.get(table).and_then(|&at| self.outlets.get(at))
     }
 
-    fn prepare_some(&mut self, tables: &[Arc<Table>]) -> Result<(), Failure> {
-        let naming = event_avro::Naming { prefix: self.config.topic_prefix.clone() };
-        let name = |table: &Arc<Table>| {
-            event_avro::topic(&self.config.topic_prefix, &table.name.schema, &table.name.table)
-                .map_err(|error| Failure::Stop { what: error.to_string(), help: NAME_HELP.to_owned() })
-        };
-        let topics: Vec<String> = tables.iter().map(name).collect::<Result<_, _>>()?;
-        let specs: Vec<TopicSpec> = topics.iter().map(|topic| TopicSpec::events(topic, &self.kafka.topics)).collect();
-        let states = self.admin.ensure(&specs).map_err(|error| Failure::kafka(&error))?;
-        let mut wanted = Vec::with_capacity(2 * tables.len());
-        for (table, topic) in tables.iter().zip(&topics) {
-            let key = event_avro::key_schema(table, &naming);
-            let value = event_avro::value_schema(table, &self.info, &naming);
-            wanted.extend(key.map(|schema| Wanted { table, part: Part::Key, topic, schema }));
-            wanted.push(Wanted { table, part: Part::Value, topic, schema: value });
-        }
-        let headers = self.register(&wanted)?;
-        for (index, (table, topic)) in tables.iter().zip(topics.iter()).enumerate() {
-            let header = |part: Part| {
-                let found = wanted.iter().position(|one| one.topic == topic && one.part == part);
-                found.map_or(NO_HEADER, |at| headers[at])
-            };
-            let stream = event_avro::Stream { name: &self.config.topic_prefix, version: self.config.version };
-            let options = event_avro::Options { tombstones: self.config.tombstones };
-            let (key, value) = (header(Part::Key), header(Part::Value));
-            let plan = Plan::compile(table, &self.info, &stream, &key, &value, options);
-            self.add(Outlet {
-                table: Arc::clone(table),
-                partitions: states.get(index).map_or(1, |state| state.partitions),
-                plan,
-                counts: TableProgress { topic: topic.clone(), ..TableProgress::default() },
-                topic: topic.clone(),
-            });
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, mut outlet: Outlet) {
+    pub(crate) fn add(&mut self, mut outlet: Outlet) {
         if let Some(&at) = self.by_name.get(&outlet.table.name) {
-            outlet.counts = std::mem::take(&mut self.outlets[at].counts);
+            outlet.counts =
+                TableProgress { topic: outlet.topic.clone(), ..std::mem::take(&mut self.outlets[at].counts) };
             self.outlets[at] = outlet;
         } else {
             self.by_name.insert(outlet.table.name.clone(), self.outlets.len());
             self.outlets.push(outlet);
         }
-    }
-
-    /// Registers schemas, several at a time: a registry answers in tens of milliseconds, and there may be thousands.
-    fn register(&self, wanted: &[Wanted<'_>]) -> Result<Vec<[u8; 5]>, Failure> {
-        let mut headers = vec![NO_HEADER; wanted.len()];
-        for (some, headers) in wanted.chunks(REQUESTS).zip(headers.chunks_mut(REQUESTS)) {
-            let Some(answers) = self.runtime.block_on(self.ask(some)) else { return Err(Failure::Interrupted) };
-            for ((one, answer), header) in some.iter().zip(answers).zip(headers) {
-                let id = answer.map_err(|error| self.refused(&one.subject(), &one.schema, one.table, &error))?;
-                *header = schema_registry::header(id);
-            }
-        }
-        Ok(headers)
-    }
-
-    /// The registry's answers; `None` when somebody wants to stop first. Says so when they take long.
-    async fn ask(&self, wanted: &[Wanted<'_>]) -> Option<Vec<Result<SchemaId, RegisterError>>> {
-        let until = clock::now().checked_add(REGISTRY_PATIENCE);
-        let mut requests = tokio::task::JoinSet::new();
-        for (at, one) in wanted.iter().enumerate() {
-            let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject(), one.schema.clone());
-            requests.spawn_on(async move { (at, registry.register(&subject, &schema, until).await) }, &self.runtime);
-        }
-        let mut answers: Vec<Option<Result<SchemaId, RegisterError>>> = wanted.iter().map(|_| None).collect();
-        while !requests.is_empty() {
-            let done = tokio::select! {
-                () = self.shutdown.asked() => return None,
-                done = requests.join_next() => done,
-                () = tokio::time::sleep(REGISTRY_SILENCE) => {
-                    self.tell_silence(wanted.iter().zip(&answers).find(|(_, answer)| answer.is_none()).map(|(one, _)| one));
-                    tokio::select! {
-                        () = self.shutdown.asked() => return None,
-                        done = requests.join_next() => done,
-                    }
-                }
-            };
-            match done {
-                Some(Ok((at, answer))) => answers[at] = Some(answer),
-                // Nothing cancels them.
-                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-                None => {}
-            }
-        }
-        answers.into_iter().collect()
-    }
-
-    fn tell_silence(&self, waiting: Option<&Wanted<'_>>) {
-        let subject = waiting.map(Wanted::subject).unwrap_or_default();
-        let what = format!("no answer about {subject} for {} s; still asking", REGISTRY_SILENCE.as_secs());
-        tracing::warn!(leg = %Leg::Registry, "{what}");
-        self.monitor.enter(State::Retrying, Some(format!("{}: {what}", Leg::Registry)), None);
-    }
-
-    /// Says which field of which table offends the registry's rule.
-    fn refused(&self, subject: &str, schema: &str, table: &Table, error: &RegisterError) -> Failure {
-        if error.is_transient() {
-            return Failure::Retry { leg: Leg::Registry, what: error.to_string() };
-        }
-        let mut what = format!("table {}: {error}", table.name);
-        let until = clock::now().checked_add(REGISTRY_PATIENCE);
-        if matches!(error, RegisterError::Incompatible { .. })
-            && let Ok(Some(latest)) = self.runtime.block_on(self.registry.latest(subject, until))
-        {
-            let differences = event_avro::compatibility::differences(&latest.schema, schema);
-            if !differences.is_empty() {
-                what = format!("{what}; against version {}: {}", latest.version, differences.join(", "));
-            }
-        }
-        Failure::Stop { what, help: REGISTRY_HELP.to_owned() }
     }
 
     /// Encodes one change.
@@ -312,10 +190,7 @@ fn describe(table: &Table, change: &Change<'_>) -> String {
     format!("table {}, row {key}", table.name)
 }
 
-const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table out of source.tables";
 const ENCODE_HELP: &str = "leave the table out of source.tables, or report the value with the table's definition";
-const REGISTRY_HELP: &str =
-    "nothing is lost: the database keeps the change; mend the registry or the table, then start headwater again";
 
 /// Bytes and records that wait for each other: enough to share the cost of handing over, little beside the caches.
 const BUFFER: usize = 64 << 10;
@@ -323,21 +198,3 @@ const BUFFERED_RECORDS: usize = 512;
 
 /// A change with more bytes than this is handed over at once.
 const LARGE: usize = 32 << 10;
-
-/// The registry's frame of a record that has no key.
-const NO_HEADER: [u8; 5] = [0; 5];
-
-/// Tables that are prepared together: their topics are made by one request.
-const AT_ONCE: usize = 100;
-
-/// Requests to the registry at the same time.
-const REQUESTS: usize = 16;
-
-/// How often the log tells that tables are being prepared.
-const TELL: Duration = Duration::from_secs(10);
-
-/// How long one schema is tried before the session ends and the next one begins: long enough for a registry's restart.
-const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);
-
-/// After this time the status says what is waited for.
-const REGISTRY_SILENCE: Duration = Duration::from_secs(2);

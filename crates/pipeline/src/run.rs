@@ -10,7 +10,7 @@ use crate::error::{Ended, Failure};
 use crate::metrics::LegLabels;
 use crate::monitor::{Monitor, State};
 use crate::session::{Drained, Session};
-use crate::{Config, Metrics, Shutdown};
+use crate::{Config, Metrics, Releases, Shutdown};
 
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -27,6 +27,8 @@ pub struct Pipeline {
     pub shutdown: Shutdown,
     pub monitor: Monitor,
     pub metrics: Metrics,
+    /// What persons wish of held tables.
+    pub releases: Releases,
     /// This process's name in the checkpoint; never used twice.
     pub instance: String,
 }

@@ -18,6 +18,7 @@
 //! producer is dropped: with exactly-once delivery the broker aborts what is open, so the next session begins from the
 //! checkpoint with none of it visible.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::clock;
 use crate::config::{IDLE_CHECKPOINT, LONGEST_OPEN};
 use crate::error::Failure;
+use crate::evolution::{Answer, Asked, Evolution};
 use crate::ledger::{Cut, Ledger};
 use crate::metrics::RowLabels;
 use crate::monitor::State;
@@ -39,6 +41,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long `init_transactions` may take: the broker may first have to end a predecessor's transaction.
 const INIT: Duration = Duration::from_secs(60);
+
+/// How often it is tried again what could not be done before.
+const TEND: Duration = Duration::from_secs(3);
 
 /// How a session ended without a failure.
 pub(crate) struct Drained;
@@ -65,6 +70,8 @@ pub(crate) struct Session<'p> {
     last_commit_time: Option<i64>,
     /// Between the two ends of a chunk of copied rows.
     in_chunk: bool,
+    /// When the tables were last looked after that wait for something.
+    tended: Instant,
     /// Counts changes, to look at the clock now and then while a transaction arrives.
     changes: u32,
     /// Whether anything became durable since the start: then the next failure is a fresh one.
@@ -96,7 +103,9 @@ impl<'p> Session<'p> {
         let mut checkpoints = Checkpoints::new(config, &pipeline.kafka, &pipeline.instance, &previous);
         checkpoints.claim(&producer)?;
         *claimed = true;
-        let resume = previous.checkpoint.as_ref().and_then(Checkpoint::resume);
+        let mut resume = previous.checkpoint.as_ref().and_then(Checkpoint::resume);
+        let progress = resume.as_mut().map(|resume| &mut resume.progress);
+        let evolution = Evolution::take(config.policy.clone(), progress.unwrap_or(&mut BTreeMap::new()))?;
         let started = source.start(resume.as_ref())?;
         if resume.is_none() {
             pipeline.refuse_used_topics(&started)?;
@@ -111,8 +120,9 @@ impl<'p> Session<'p> {
             progress.server_identity.clone_from(&started.info.server_identity);
             progress.durable_position = Some(started.position.to_string());
         });
-        let mut publisher = Publisher::new(pipeline, admin, started.info);
-        publisher.prepare(&started.tables)?;
+        let mut publisher = Publisher::new(pipeline, admin, started.info, evolution);
+        publisher.refuse_lost_parked()?;
+        publisher.begin(&started.tables, resume.is_none())?;
         tracing::info!(position = %started.position, tables = started.tables.len(), "streaming");
         pipeline.monitor.enter(State::Streaming, None, None);
         Ok(Self {
@@ -127,6 +137,7 @@ impl<'p> Session<'p> {
             durable_at: clock::now(),
             last_commit_time: None,
             in_chunk: false,
+            tended: clock::now(),
             changes: 0,
             progressed: false,
         })
@@ -163,6 +174,9 @@ impl<'p> Session<'p> {
                 After::Close => self.close(Cut::AtTransactionEnd)?,
                 After::Prepare(table) => self.prepare(&table)?,
             }
+            if self.opened.is_none() && !self.ledger.in_transaction() && !self.in_chunk {
+                self.tend()?;
+            }
         }
     }
 
@@ -188,7 +202,10 @@ impl<'p> Session<'p> {
                 self.checkpoints.progress(key, text);
                 Ok(After::Nothing)
             }
-            Step::Statement(_) => Ok(After::Nothing),
+            Step::Statement(statement) => {
+                self.publisher.evolution.note(statement);
+                Ok(After::Nothing)
+            }
             Step::Table(table) if self.publisher.is_ready(table) => Ok(After::Nothing),
             Step::Table(table) => Ok(After::Prepare(Arc::clone(table))),
             Step::Change(change) => {
@@ -259,10 +276,87 @@ impl<'p> Session<'p> {
         if self.opened.is_some() {
             self.close(if self.ledger.in_transaction() { Cut::InsideTransaction } else { Cut::AtTransactionEnd })?;
         }
-        self.publisher.prepare(std::slice::from_ref(table))?;
+        let position = self.source.position().to_string();
+        self.publisher.prepare(table, &position)?;
         // it may have had to wait
         self.pipeline.monitor.enter(State::Streaming, None, None);
+        self.note_tables()
+    }
+
+    /// What is new of tables goes into the open batch, together with the first event that depends on it.
+    fn note_tables(&mut self) -> Result<(), Failure> {
+        if !self.publisher.evolution.has_unwritten() && !self.publisher.can_announce() {
+            return Ok(());
+        }
+        if self.opened.is_none() {
+            self.opened = Some(clock::now());
+            self.producer.begin().map_err(|error| Failure::kafka(&error))?;
+        }
+        let told = self.publisher.announce(&self.producer)?;
+        self.ledger.besides(told.records, told.bytes);
+        for (key, text) in self.publisher.evolution.take_unwritten() {
+            self.checkpoints.progress(&key, &text);
+        }
         Ok(())
+    }
+
+    /// Looks after what is neither streamed nor settled: wishes, tables that wait for the registry, parked events that
+    /// return. Called between two batches, when nothing is open.
+    fn tend(&mut self) -> Result<(), Failure> {
+        let wishes = self.pipeline.releases.take();
+        if !wishes.is_empty() {
+            self.obey(wishes)?;
+        }
+        if self.publisher.is_settled() && !self.publisher.evolution.has_unwritten() {
+            return Ok(());
+        }
+        if self.tended.elapsed() >= TEND {
+            self.publisher.retry_unsettled()?;
+            self.tended = clock::now();
+        }
+        for table in self.publisher.returning() {
+            let Some(parcel) = self.publisher.read_parked(&table)? else { continue };
+            self.opened = Some(clock::now());
+            self.producer.begin().map_err(|error| Failure::kafka(&error))?;
+            let copied = self.publisher.deliver(&self.producer, parcel)?;
+            self.ledger.besides(copied.records, copied.bytes);
+            self.note_tables()?;
+            self.close(Cut::AtTransactionEnd)?;
+        }
+        if self.publisher.evolution.has_unwritten() || self.publisher.can_announce() {
+            self.note_tables()?;
+            self.close(Cut::AtTransactionEnd)?;
+        }
+        Ok(())
+    }
+
+    /// Releases tables as persons wish. Each is answered when the checkpoint has it.
+    fn obey(&mut self, wishes: Vec<Asked>) -> Result<(), Failure> {
+        let mut wishes = wishes.into_iter();
+        while let Some(asked) = wishes.next() {
+            match self.begin_release(&asked) {
+                Ok(answer) => asked.answer(answer),
+                Err(failure) => {
+                    self.pipeline.releases.give_back(std::iter::once(asked).chain(wishes).collect());
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_release(&mut self, asked: &Asked) -> Result<Answer, Failure> {
+        let answer = self.publisher.release(&asked.table, asked.how)?;
+        if answer.is_ok() {
+            self.opened = Some(clock::now());
+            self.producer.begin().map_err(|error| Failure::kafka(&error))?;
+            let position = self.durable.to_string();
+            let told = self.publisher.tell_moved(&self.producer, &asked.table, &position)?;
+            self.ledger.besides(told.records, told.bytes);
+            self.note_tables()?;
+            self.close(Cut::AtTransactionEnd)?;
+        }
+        Ok(answer)
     }
 
     /// Closes the open batch, or an empty one for the sake of its position, and makes it durable.

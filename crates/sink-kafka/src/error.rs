@@ -158,6 +158,11 @@ pub enum ReadError {
     Hidden { topic: String, partition: i32, visible: i64, high: i64, waited: Duration },
     #[error("partition {partition} of topic {topic}: read up to offset {reached} of {high} in {waited:?}")]
     Slow { topic: String, partition: i32, reached: i64, high: i64, waited: Duration },
+    #[error(
+        "partition {partition} of topic {topic} begins at offset {start}, but records from offset {wanted} on have not been \
+         read yet: they were deleted"
+    )]
+    Gone { topic: String, partition: i32, wanted: i64, start: i64 },
 }
 
 impl ReadError {
@@ -165,6 +170,7 @@ impl ReadError {
         match self {
             Self::Admin(error) => error.fault(),
             Self::Hidden { .. } | Self::Slow { .. } => Fault::Retry,
+            Self::Gone { .. } => Fault::Stop,
         }
     }
 }

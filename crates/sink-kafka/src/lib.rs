@@ -5,6 +5,7 @@
 //! * [`partition`]: key to partition, as Java's client does it.
 //! * [`topic`]: topics are checked and made before anything is written to them.
 //! * [`log`]: reading the checkpoint back, and asking whether topics hold records.
+//! * [`replay`]: reading a topic's records back in their order, to publish them somewhere else.
 //! * [`rights`]: what a pipeline must be allowed to do.
 //! * [`fault`], [`error`]: what an error means for the run loop (retry, fenced, stop), and the sentences for people.
 //!
@@ -20,6 +21,7 @@ mod handover;
 pub mod log;
 pub mod partition;
 pub mod producer;
+pub mod replay;
 pub mod rights;
 pub mod topic;
 
@@ -30,4 +32,5 @@ pub use handover::Outgoing;
 pub use log::{Found, Record, Wait, Wanted, holds_records, read_back};
 pub use partition::{murmur2, partition_for};
 pub use producer::Producer;
+pub use replay::{Offsets, Replay, Replayed, Slice};
 pub use topic::{Admin, TopicSpec, TopicState};

@@ -5,6 +5,7 @@ use crate::client::{Reader, Watch, describe};
 use crate::config::{Config, TopicDefaults};
 use crate::error::{AdminError, TopicError};
 use crate::fault::code_of;
+use crate::replay::Offsets;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 const REQUEST: Duration = Duration::from_secs(10);
 /// Until a new topic has leaders everywhere.
 const LEADERS: Duration = Duration::from_secs(15);
+
+/// What a topic must have that deletes nothing.
+const KEPT: [(&str, &str); 3] = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
 
 /// A topic as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,12 @@ impl TopicSpec {
             replication_factor,
             config: config.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         }
+    }
+
+    /// The topic that keeps a held table's events until a person releases them: for ever, each one of them.
+    pub fn parked(name: impl Into<String>, partitions: i32, replication_factor: Option<i32>) -> Self {
+        let config = KEPT.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self { name: name.into(), partitions: Some(partitions), replication_factor, config }
     }
 
     /// The command that makes this topic.
@@ -273,6 +283,32 @@ impl Admin {
             });
         }
         Ok(state)
+    }
+
+    /// Makes or checks a topic of [`TopicSpec::parked`]: nothing in it may ever be deleted by the broker.
+    pub fn ensure_parked(&self, spec: &TopicSpec) -> Result<TopicState, TopicError> {
+        let state = match self.ensure(std::slice::from_ref(spec))?.pop() {
+            Some(state) => state,
+            None => self.wait_for_leaders(spec)?,
+        };
+        let mut found = self.describe_config(&spec.name)?;
+        for (name, wanted) in KEPT {
+            let found = found.remove(name).unwrap_or_default();
+            if found != wanted {
+                let topic = spec.name.clone();
+                let command = format!(
+                    "kafka-configs --bootstrap-server {} --alter --topic {topic} --add-config {name}={wanted}",
+                    self.brokers
+                );
+                return Err(TopicError::Setting { topic, name, found, wanted: wanted.to_owned(), command });
+            }
+        }
+        Ok(state)
+    }
+
+    /// Of each partition the offset that its next record gets. The topic exists.
+    pub fn ends(&self, topic: &str, partitions: i32) -> Result<Offsets, AdminError> {
+        (0..partitions).map(|partition| Ok((partition, self.reader.watermarks(topic, partition, REQUEST)?.1))).collect()
     }
 
     /// Deletes topics; only `doctor --repair` and tests do. An absent one is no error.

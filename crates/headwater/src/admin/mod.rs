@@ -2,9 +2,11 @@
 //! A token, where one is configured, guards what tells more than health. Without one, commands are taken from this machine
 //! only.
 
+mod command;
 mod health;
 mod page;
 mod retention;
+mod schema;
 mod snapshot;
 mod status;
 #[cfg(test)]
@@ -19,12 +21,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use change::Copies;
+use pipeline::Releases;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+pub use command::Outcome;
 pub use retention::{ConcernStatus, DiskStatus, HolderStatus, RetentionStatus};
-pub use snapshot::{Action, Command, Outcome};
-pub use status::{KafkaStatus, SnapshotStatus, SourceStatus, State, Status, TableStatus};
+pub use schema::Release;
+pub use snapshot::{Action, Command};
+pub use status::{HeldStatus, KafkaStatus, SnapshotStatus, SourceStatus, State, Status, TableStatus};
 
 /// Asked for the status at every request.
 pub type StatusSource = Arc<dyn Fn() -> Status + Send + Sync>;
@@ -49,6 +54,8 @@ pub struct Admin {
     pub metrics: MetricsSource,
     /// Where wishes about copies go.
     pub copies: Copies,
+    /// Where wishes about held tables go.
+    pub releases: Releases,
     pub token: Option<SecretString>,
 }
 
@@ -85,6 +92,7 @@ fn router(admin: Admin) -> Router {
         .route("/status", get(status::status))
         .route("/metrics", get(health::metrics))
         .route("/snapshot", post(snapshot::command))
+        .route("/schema/release", post(schema::release))
         .layer(axum::middleware::from_fn_with_state(admin.clone(), token::guard));
     Router::new()
         .route("/healthz", get(health::healthz))

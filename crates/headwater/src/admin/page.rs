@@ -6,7 +6,7 @@ use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
 
-use super::{Admin, SnapshotStatus, State, Status, TableStatus, retention};
+use super::{Admin, SnapshotStatus, State, Status, TableStatus, retention, schema};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -29,9 +29,10 @@ fn render(status: &Status, now: u64) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{name} · {state}</title>\n<style>\n{STYLE}</style>\n\
          <noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n</head>\n<body>\n<main>\n\
-         {}{}{}{}{}{}{}</main>\n<footer>{}</footer>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+         {}{}{}{}{}{}{}{}</main>\n<footer>{}</footer>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
         head(status, state, now),
         trouble(status),
+        schema::trouble(&status.held),
         retention::trouble(status.source.retention.as_ref()),
         facts(status, now),
         retention::section(status.source.retention.as_ref(), now),

@@ -1,22 +1,15 @@
 //! `POST /snapshot`: what a person wishes of the copies. The answer comes when the wish is in the checkpoint.
-//!
-//! Who may command: whoever has the token; without one, this machine. A page that somebody's browser has open is not this
-//! person: browsers name the page's origin with every such request, and it is refused.
 
 use std::net::SocketAddr;
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State as Extract};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use change::Wish;
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
-
-/// How long a wish may take to become durable before the answer says that it is not yet.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::command::{Reply, answered, permitted, refusal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,48 +32,19 @@ pub struct Command {
     pub condition: Option<String>,
 }
 
-/// The body of the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    Done(String),
-    Error(String),
-}
-
 /// `POST /snapshot`
 pub(super) async fn command(
     Extract(admin): Extract<Admin>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Json(command): Json<Command>,
-) -> (StatusCode, Json<Outcome>) {
-    let error = |code, text: String| (code, Json(Outcome::Error(text)));
-    if headers.contains_key(header::ORIGIN) {
-        return error(StatusCode::FORBIDDEN, "commands are not taken from web pages".to_owned());
+) -> Reply {
+    if let Err(refusal) = permitted(&admin, peer, &headers) {
+        return refusal;
     }
-    if admin.token.is_none() && !peer.ip().to_canonical().is_loopback() {
-        let text = "commands from other machines need a token: set `token` in [admin], and send it as a bearer token";
-        return error(StatusCode::FORBIDDEN, text.to_owned());
-    }
-    let wish = match wish(command) {
-        Ok(wish) => wish,
-        Err(text) => return error(StatusCode::UNPROCESSABLE_ENTITY, text),
-    };
-    let answer = admin.copies.ask(wish);
-    let state = || {
-        let status = (admin.status)();
-        status
-            .reason
-            .map_or_else(|| status.state.as_str().to_owned(), |why| format!("{}: {why}", status.state.as_str()))
-    };
-    match tokio::task::spawn_blocking(move || answer.recv_timeout(PATIENCE)).await {
-        Ok(Ok(Ok(text))) => (StatusCode::OK, Json(Outcome::Done(text))),
-        Ok(Ok(Err(refusal))) => error(StatusCode::CONFLICT, refusal),
-        Ok(Err(RecvTimeoutError::Timeout)) => {
-            let text = format!("not yet: the pipeline is {}; the wish is kept until it can be obeyed", state());
-            error(StatusCode::GATEWAY_TIMEOUT, text)
-        }
-        _ => error(StatusCode::SERVICE_UNAVAILABLE, format!("the pipeline is {}; ask again", state())),
+    match wish(command) {
+        Ok(wish) => answered(&admin, admin.copies.ask(wish)).await,
+        Err(text) => refusal(StatusCode::UNPROCESSABLE_ENTITY, text),
     }
 }
 

@@ -54,6 +54,24 @@ pub struct Status {
     pub rows_per_second: Option<f64>,
     pub tables: Vec<TableStatus>,
     pub snapshots: Vec<SnapshotStatus>,
+    /// Tables whose events are parked: as long as there is one, the pipeline is degraded.
+    pub held: Vec<HeldStatus>,
+}
+
+/// A table whose events are parked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HeldStatus {
+    pub table: String,
+    /// Where its events go meanwhile.
+    pub topic: String,
+    /// Seconds since 1970.
+    pub since: u64,
+    pub verdict: String,
+    pub reason: String,
+    /// The exact next step.
+    pub help: String,
+    /// It is released, and its parked events are on their way back.
+    pub returning: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pipeline::{Ended, Metrics, Monitor, Pipeline, Shutdown};
+use pipeline::{Ended, Metrics, Monitor, Pipeline, Releases, Shutdown};
 
 use crate::admin::{Admin, Bound};
 use crate::assemble;
@@ -33,7 +33,9 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         monitor: monitor.clone(),
         metrics: metrics.clone(),
         instance: assemble::instance(),
+        releases: Releases::default(),
     };
+    let releases = pipeline.releases.clone();
     let mut source = assemble::database(config).source()?;
     let copies = source.copies();
     watch_signals(&runtime, &shutdown)?;
@@ -49,6 +51,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         status: status::source(config, &monitor, &copies, &kept, &alive),
         metrics: status::metrics(&metrics, &copies, &kept),
         copies,
+        releases,
         token: config.admin.token.as_ref().map(assemble::copy),
     };
     // It goes on while the engine drains, and ends with the process.

@@ -283,6 +283,20 @@ pub const KEYS: &[Key] = &[
     key("registry.password", Kind::Secret, Absent::Nothing, "Password for basic authentication; needs `username`."),
     key("registry.token", Kind::Secret, Absent::Nothing, "Bearer token, instead of `username` and `password`."),
     key("registry.ca", Kind::Text, Absent::Nothing, "File with the certificate authorities to trust, in PEM."),
+    key(
+        "evolution.on_change",
+        Kind::Choice(&["evolve", "strict", "accept"]),
+        Absent::Value("evolve"),
+        "Which changes of a table's shape go on by themselves: `evolve` those that are safe, or safe if agreed; `strict` \
+         only those that are safe; `accept` all. A table whose change may not go on is held: its events are parked until \
+         `headwater schema release`.",
+    ),
+    key(
+        "evolution.tables",
+        Kind::Map { secret: false },
+        Absent::Nothing,
+        "By table, where that differs: `\"public.orders\" = \"strict\"`.",
+    ),
     flagged(
         "admin.listen",
         "--admin-listen",

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pipeline::{OnChange, Policy};
 use secrecy::SecretString;
 use source_postgres::Snapshot;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub source: Source,
     pub kafka: Kafka,
     pub registry: Registry,
+    /// `[evolution]`
+    pub evolution: Policy,
     pub admin: Admin,
 }
 
@@ -126,11 +129,12 @@ impl Config {
         let source = source(&mut take);
         let kafka = kafka(&mut take);
         let registry = registry(&mut take);
+        let evolution = evolution(&mut take);
         let admin = admin(&mut take);
         if !settings.problems.is_empty() {
             return None;
         }
-        Some(Self { name: name?, source: source?, kafka: kafka?, registry: registry?, admin: admin? })
+        Some(Self { name: name?, source: source?, kafka: kafka?, registry: registry?, evolution, admin: admin? })
     }
 }
 
@@ -273,6 +277,27 @@ fn registry(take: &mut Take<'_>) -> Option<Registry> {
         }
     };
     Some(Registry { url: url?, login, ca })
+}
+
+fn evolution(take: &mut Take<'_>) -> Policy {
+    let word = |word: &str| match word {
+        "evolve" => Some(OnChange::Evolve),
+        "strict" => Some(OnChange::Strict),
+        "accept" => Some(OnChange::Accept),
+        _ => None,
+    };
+    let on_change = take.text("evolution.on_change").and_then(|text| word(text.expose())).unwrap_or_default();
+    let mut tables = BTreeMap::new();
+    for (table, text) in take.map("evolution.tables") {
+        match word(text.expose()) {
+            Some(policy) => drop(tables.insert(table, policy)),
+            None => {
+                let what = format!("`{}` for table {table} is none of evolve, strict and accept", text.expose());
+                take.refuse("evolution.tables", Refusal::new(what, "write `evolve`, `strict` or `accept`"));
+            }
+        }
+    }
+    Policy { on_change, tables }
 }
 
 fn admin(take: &mut Take<'_>) -> Option<Admin> {

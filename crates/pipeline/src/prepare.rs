@@ -1,0 +1,366 @@
+//! A table's shape becomes an outlet: topic made, schemas registered, plan compiled; or the table is held, and its outlet is
+//! the parked topic (see [`evolution`](crate::evolution)).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use change::{Statement, Table, TableName};
+use event_avro::Plan;
+use event_avro::compatibility::{Finding, Shape, Verdict, judge, worst};
+use schema_registry::{Part, RegisterError};
+use sink_kafka::TopicSpec;
+
+use crate::clock;
+use crate::error::{Failure, Leg};
+use crate::evolution::{Announcement, Frame, Held, Ids, Known, OWN_IDS, Sentence, Why};
+use crate::monitor::{HeldTable, TableProgress};
+use crate::publish::{Outlet, Publisher};
+use crate::schemas::{Answer, Texts, Wanted};
+
+/// The ids of a table's schemas, or why there are none.
+pub(crate) enum Registered {
+    Yes(Ids),
+    No { why: Why, reason: String },
+}
+
+/// A change of shape, judged.
+struct Change<'a> {
+    table: &'a Arc<Table>,
+    shape: Shape,
+    texts: Texts,
+    findings: Vec<Finding>,
+    statement: Option<Statement>,
+    position: &'a str,
+}
+
+impl Change<'_> {
+    fn verdict(&self) -> Verdict {
+        worst(&self.findings)
+    }
+
+    fn announcement(&self, action: &str, topic: &str, old: Option<Ids>, new: Option<Ids>) -> Announcement {
+        Announcement {
+            action: action.to_owned(),
+            verdict: self.verdict().name().to_owned(),
+            findings: self.findings.iter().map(Sentence::from).collect(),
+            topic: topic.to_owned(),
+            old,
+            new,
+            position: self.position.to_owned(),
+            time: clock::unix_micros(),
+            statement: self.statement.as_ref().map(|statement| statement.text.clone()),
+            user: self.statement.as_ref().and_then(|statement| statement.user.clone()),
+        }
+    }
+}
+
+impl Publisher {
+    pub(crate) fn texts(&self, table: &Table) -> Texts {
+        Texts::of(table, &self.info, &event_avro::Naming { prefix: self.config.topic_prefix.clone() })
+    }
+
+    /// The topic that a table's events go to while it is not held.
+    pub(crate) fn topic(&self, table: &TableName, version: u32) -> Result<String, Failure> {
+        event_avro::topic(&self.config.topic_prefix, &table.schema, &table.table)
+            .map(|topic| event_avro::topic_version(&topic, version))
+            .map_err(|error| Failure::Stop { what: error.to_string(), help: NAME_HELP.to_owned() })
+    }
+
+    /// Makes the tables ready that the catalogue shows, before the log has brought any. Waits as long as the registry is
+    /// away, if nothing is known of any table. `fresh`: the log begins here, so it begins with these shapes.
+    pub(crate) fn begin(&mut self, tables: &[Arc<Table>], fresh: bool) -> Result<(), Failure> {
+        let (begin, mut told) = (clock::now(), clock::now());
+        for (done, some) in tables.chunks(AT_ONCE).enumerate() {
+            if told.elapsed() > TELL {
+                told = clock::now();
+                let (ready, all) = (done * AT_ONCE, tables.len());
+                tracing::info!(ready, all, seconds = begin.elapsed().as_secs(), "preparing topics and schemas");
+            }
+            self.begin_some(some, fresh)?;
+        }
+        self.show_held();
+        Ok(())
+    }
+
+    fn begin_some(&mut self, tables: &[Arc<Table>], fresh: bool) -> Result<(), Failure> {
+        let patience = if self.evolution.knows_any() { PATIENCE } else { REGISTRY_PATIENCE };
+        let mut some = Vec::new();
+        for table in tables {
+            let (known, texts) = (self.evolution.of(&table.name), self.texts(table));
+            let registered = known.ids.as_ref().is_some_and(|ids| ids.fingerprint == texts.fingerprint);
+            // Held, or the catalogue shows another shape than was published: the log says when it begins.
+            let later = known.held.is_some() || known.shape.is_some() && !registered;
+            if !later {
+                some.push((table, self.topic(&known.name(), known.version)?, texts, known));
+            }
+        }
+        let specs: Vec<_> = some.iter().map(|(_, topic, ..)| TopicSpec::events(topic, &self.kafka.topics)).collect();
+        let states = self.admin.ensure(&specs).map_err(|error| Failure::kafka(&error))?;
+        let unknown = some.iter().filter(|(.., known)| known.ids.is_none());
+        let wanted: Vec<Wanted> = unknown.flat_map(|(_, topic, texts, _)| texts.wanted(topic)).collect();
+        let mut answers = self.schemas.register(&wanted, patience)?.into_iter().zip(&wanted);
+        for ((table, topic, texts, mut known), state) in some.into_iter().zip(&states) {
+            if known.ids.is_none() {
+                let mine: Vec<_> = answers.by_ref().take(1 + usize::from(texts.key.is_some())).collect();
+                match self.registered(&texts, mine)? {
+                    Registered::Yes(ids) => known.ids = Some(ids),
+                    Registered::No { why: Why::Away, reason } if !self.evolution.knows_any() => {
+                        return Err(Failure::Retry { leg: Leg::Registry, what: reason });
+                    }
+                    Registered::No { reason, .. } => {
+                        tracing::warn!(table = %table.name, "{reason}; if this is so at its first change, it will be held");
+                        continue;
+                    }
+                }
+            }
+            let Some(ids) = known.ids.clone() else { continue };
+            let is_known = fresh || known.shape.is_some();
+            self.open(table, &topic, state.partitions, &ids, is_known);
+            if fresh && known.shape.is_none() {
+                known.shape = Some(Shape::of_table(table));
+                self.evolution.put(known);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a table ready in the shape that the log now shows. Nothing may be open.
+    pub(crate) fn prepare(&mut self, table: &Arc<Table>, position: &str) -> Result<(), Failure> {
+        let known = self.evolution.of(&table.name);
+        let (shape, texts) = (Shape::of_table(table), self.texts(table));
+        let statement = self.evolution.take_statement(&table.name);
+        let renamed = statement.as_ref().and_then(|statement| statement.renamed.as_deref());
+        let findings = known.shape.as_ref().map(|old| judge(old, &shape, renamed)).unwrap_or_default();
+        let change = Change { table, shape, texts, findings, statement, position };
+        if known.held.is_some() {
+            return self.park(&change, known);
+        }
+        let verdict = change.verdict();
+        if !self.evolution.policy.lets(&table.name, verdict) {
+            let reason = reason(&change.findings);
+            return self.hold(&change, known, Why::Verdict, reason);
+        }
+        match self.ids(&known, &change.texts, PATIENCE)? {
+            Registered::Yes(ids) => self.adopt(&change, known, ids),
+            Registered::No { why: Why::Away, reason } if !self.evolution.knows_any() => {
+                Err(Failure::Retry { leg: Leg::Registry, what: reason })
+            }
+            Registered::No { why, reason } => self.hold(&change, known, why, reason),
+        }
+    }
+
+    /// The ids under the table's own subjects.
+    fn ids(&self, known: &Known, texts: &Texts, patience: Duration) -> Result<Registered, Failure> {
+        if let Some(ids) = known.ids.as_ref().filter(|ids| ids.fingerprint == texts.fingerprint) {
+            return Ok(Registered::Yes(ids.clone()));
+        }
+        let wanted = texts.wanted(&self.topic(&known.name(), known.version)?);
+        let answers = self.schemas.register(&wanted, patience)?;
+        self.registered(texts, answers.into_iter().zip(&wanted).collect())
+    }
+
+    /// What the answers about a table's schemas, the value's last, come to.
+    pub(crate) fn registered(&self, texts: &Texts, answers: Vec<(Answer, &Wanted)>) -> Result<Registered, Failure> {
+        let mut ids = Vec::new();
+        for (answer, wanted) in answers {
+            let error = match answer {
+                Ok(id) => {
+                    ids.push(id.0);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let why = match &error {
+                error if error.is_transient() => Why::Away,
+                RegisterError::Incompatible { .. } | RegisterError::Invalid { .. } | RegisterError::ReadOnly { .. } => {
+                    Why::Refused
+                }
+                RegisterError::Request(_) => {
+                    return Err(Failure::Stop { what: error.to_string(), help: REGISTRY_HELP.to_owned() });
+                }
+            };
+            return Ok(Registered::No { why, reason: self.schemas.refusal(wanted, &error) });
+        }
+        let value = ids.pop().unwrap_or_default();
+        Ok(Registered::Yes(Ids { key: ids.pop(), value, fingerprint: texts.fingerprint.clone() }))
+    }
+
+    /// The table goes on under this shape.
+    fn adopt(&mut self, change: &Change<'_>, mut known: Known, ids: Ids) -> Result<(), Failure> {
+        let topic = self.topic(&known.name(), known.version)?;
+        let spec = TopicSpec::events(&topic, &self.kafka.topics);
+        let states = self.admin.ensure(&[spec]).map_err(|error| Failure::kafka(&error))?;
+        self.open(change.table, &topic, states.first().map_or(1, |state| state.partitions), &ids, true);
+        if known.shape.as_ref() == Some(&change.shape) && known.ids.as_ref() == Some(&ids) {
+            return Ok(());
+        }
+        if known.shape.is_some() && (!change.findings.is_empty() || known.ids.as_ref() != Some(&ids)) {
+            let verdict = change.verdict().name();
+            tracing::info!(table = %change.table.name, verdict, topic, "the table has another shape: {}", reason(&change.findings));
+            known.unannounced.push(change.announcement("published", &topic, known.ids.take(), Some(ids.clone())));
+        }
+        (known.shape, known.ids) = (Some(change.shape.clone()), Some(ids));
+        self.evolution.put(known);
+        self.prepare_control(PATIENCE)
+    }
+
+    /// Puts an outlet in the place of the table's last one.
+    pub(crate) fn open(&mut self, table: &Arc<Table>, topic: &str, partitions: i32, ids: &Ids, is_known: bool) {
+        let header =
+            |id: Option<u32>| id.map_or(NO_HEADER, |id| schema_registry::header(schema_registry::SchemaId(id)));
+        let stream = event_avro::Stream { name: &self.config.topic_prefix, version: self.config.version };
+        let options = event_avro::Options { tombstones: self.config.tombstones };
+        let (key, value) = (header(ids.key), header(Some(ids.value)));
+        let plan = Plan::compile(table, &self.info, &stream, &key, &value, options);
+        self.add(Outlet {
+            table: Arc::clone(table),
+            topic: topic.to_owned(),
+            partitions,
+            plan,
+            counts: TableProgress { topic: topic.to_owned(), ..TableProgress::default() },
+            is_known,
+        });
+    }
+
+    /// From now on the table's events are parked.
+    fn hold(&mut self, change: &Change<'_>, mut known: Known, why: Why, reason: String) -> Result<(), Failure> {
+        let main = self.topic(&known.name(), known.version)?;
+        let spec = TopicSpec::events(&main, &self.kafka.topics);
+        let states = self.admin.ensure(&[spec]).map_err(|error| Failure::kafka(&error))?;
+        let partitions = states.first().map_or(1, |state| state.partitions);
+        let topic = format!("{main}.parked");
+        let spec = TopicSpec::parked(&topic, partitions, self.kafka.topics.replication_factor);
+        let state = self.admin.ensure_parked(&spec).map_err(|error| Failure::kafka(&error))?;
+        let next = self.admin.ends(&topic, state.partitions).map_err(|error| Failure::kafka(&error))?;
+        known.held = Some(Held {
+            why,
+            verdict: change.verdict(),
+            reason,
+            since: clock::unix_micros(),
+            position: change.position.to_owned(),
+            topic,
+            partitions: state.partitions,
+            next,
+            frames: Vec::new(),
+            shape: change.shape.clone(),
+            fingerprint: change.texts.fingerprint.clone(),
+            release: None,
+        });
+        self.park(change, known)
+    }
+
+    /// The outlet of a held table: its events go to the parked topic in the shape that they have.
+    fn park(&mut self, change: &Change<'_>, mut known: Known) -> Result<(), Failure> {
+        let Some(mut held) = known.held.take() else { return Ok(()) };
+        let is_new = held.frames.is_empty() || held.shape != change.shape;
+        let ids = self.frame(&mut held, &change.texts)?;
+        self.open(change.table, &held.topic, held.partitions, &ids, true);
+        if is_new {
+            if held.why == Why::Verdict {
+                held.reason = reason(&change.findings);
+            }
+            (held.verdict, held.shape) = (change.verdict(), change.shape.clone());
+            held.fingerprint.clone_from(&change.texts.fingerprint);
+            let registered = Some(ids).filter(|ids| ids.value < OWN_IDS);
+            let announcement = change.announcement("held", &held.topic, known.ids.clone(), registered);
+            known.unannounced.push(announcement);
+            tracing::warn!(
+                table = %change.table.name, verdict = held.verdict.name(), topic = held.topic,
+                "the table is held, and its events are parked: {}; {}", held.reason, help(&change.table.name.to_string(), held.why)
+            );
+        }
+        known.held = Some(held);
+        self.evolution.put(known);
+        self.show_held();
+        self.prepare_control(PATIENCE)
+    }
+
+    /// The ids that parked events of this shape have. Their subjects are of their own, one for each text: no rule of the
+    /// registry compares them with anything.
+    fn frame(&self, held: &mut Held, texts: &Texts) -> Result<Ids, Failure> {
+        let subject = format!("{}.{}", held.topic, texts.fingerprint.get(..16).unwrap_or_default());
+        let wanted = texts.wanted(&subject);
+        let answers = if held.why == Why::Away { Vec::new() } else { self.schemas.register(&wanted, PATIENCE)? };
+        let mut ids = Vec::new();
+        for (at, one) in wanted.iter().enumerate() {
+            let is_key = one.part == Part::Key;
+            let given = answers.get(at).and_then(|answer| answer.as_ref().ok()).map(|id| id.0);
+            let same = |frame: &&Frame| match (given, &frame.text) {
+                (Some(id), _) if frame.id == id => frame.is_key == is_key,
+                (_, Some(text)) => frame.is_key == is_key && *text == one.text,
+                _ => false,
+            };
+            let known = held.frames.iter().find(same).map(|frame| frame.id);
+            let id = known.unwrap_or_else(|| {
+                let own = OWN_IDS + u32::try_from(held.frames.len()).unwrap_or(0);
+                let text = given.is_none().then(|| one.text.clone());
+                held.frames.push(Frame { is_key, id: given.unwrap_or(own), text });
+                given.unwrap_or(own)
+            });
+            ids.push(id);
+        }
+        let value = ids.pop().unwrap_or_default();
+        Ok(Ids { key: ids.pop(), value, fingerprint: texts.fingerprint.clone() })
+    }
+
+    /// Shows the held tables to whoever looks from outside.
+    pub(crate) fn show_held(&self) {
+        let held: Vec<HeldTable> = self
+            .evolution
+            .held()
+            .map(|(known, held)| {
+                let table = known.name().to_string();
+                HeldTable {
+                    help: help(&table, held.why),
+                    table,
+                    topic: held.topic.clone(),
+                    since: held.since,
+                    verdict: held.verdict.name(),
+                    reason: held.reason.clone(),
+                    returning: held.release.is_some(),
+                }
+            })
+            .collect();
+        self.monitor.hold(held);
+    }
+}
+
+/// The findings in one sentence.
+fn reason(findings: &[Finding]) -> String {
+    let some: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.verdict != Verdict::Safe)
+        .map(|finding| format!("{} ({})", finding.what, finding.verdict.name()))
+        .collect();
+    if some.is_empty() { "nothing that consumers see differs".to_owned() } else { some.join("; ") }
+}
+
+/// What a person can do.
+fn help(table: &str, why: Why) -> String {
+    if why.ends_by_itself() {
+        return "it goes on by itself as soon as the registry has the schema".to_owned();
+    }
+    format!(
+        "`headwater schema release {table} --accept` lets its events go on in their topic under the new schema, \
+         `--new-version` in a new topic"
+    )
+}
+
+const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table out of source.tables";
+pub(crate) const REGISTRY_HELP: &str =
+    "nothing is lost: the database keeps the change; mend the registry or the table, then start headwater again";
+
+/// The registry's frame of a record that has no key.
+const NO_HEADER: [u8; 5] = [0; 5];
+
+/// Tables that are prepared together: their topics are made by one request.
+const AT_ONCE: usize = 100;
+
+/// How often the log tells that tables are being prepared.
+const TELL: Duration = Duration::from_secs(10);
+
+/// How long one schema is tried before anything was ever published: long enough for a registry's restart.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long one schema is tried while other tables wait.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,163 @@
+//! Asks the registry for ids, and says what its refusals mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use change::{SourceInfo, Table};
+use schema_registry::{Part, RegisterError, Registry, SchemaId};
+
+use crate::error::{Failure, Leg};
+use crate::evolution::digest;
+use crate::monitor::{Monitor, State};
+use crate::run::Pipeline;
+use crate::{Shutdown, clock};
+
+/// The texts of a table's schemas.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts {
+    /// Of a table with a key.
+    pub(crate) key: Option<String>,
+    pub(crate) value: String,
+    /// Of both.
+    pub(crate) fingerprint: String,
+}
+
+impl Texts {
+    pub(crate) fn of(table: &Table, info: &SourceInfo, naming: &event_avro::Naming) -> Self {
+        let key = event_avro::key_schema(table, naming);
+        let value = event_avro::value_schema(table, info, naming);
+        let fingerprint = digest(&[key.as_deref().unwrap_or_default(), &value]);
+        Self { key, value, fingerprint }
+    }
+
+    /// What a topic with these schemas wants of the registry: the value's schema last.
+    pub(crate) fn wanted(&self, topic: &str) -> Vec<Wanted> {
+        let key = self.key.iter().map(|text| Wanted::new(topic, Part::Key, text));
+        key.chain([Wanted::new(topic, Part::Value, &self.value)]).collect()
+    }
+}
+
+/// A schema that the registry has to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) topic: String,
+    pub(crate) part: Part,
+    pub(crate) text: String,
+}
+
+impl Wanted {
+    pub(crate) fn new(topic: &str, part: Part, text: &str) -> Self {
+        Self { topic: topic.to_owned(), part, text: text.to_owned() }
+    }
+
+    pub(crate) fn subject(&self) -> String {
+        schema_registry::subject(&self.topic, self.part)
+    }
+}
+
+/// The registry's answer about one schema.
+pub(crate) type Answer = Result<SchemaId, RegisterError>;
+
+/// The registry, as one session asks it.
+pub(crate) struct Schemas {
+    registry: Arc<Registry>,
+    runtime: tokio::runtime::Handle,
+    shutdown: Shutdown,
+    monitor: Monitor,
+}
+
+impl Schemas {
+    pub(crate) fn new(pipeline: &Pipeline) -> Self {
+        Self {
+            registry: Arc::clone(&pipeline.registry),
+            runtime: pipeline.runtime.clone(),
+            shutdown: pipeline.shutdown.clone(),
+            monitor: pipeline.monitor.clone(),
+        }
+    }
+
+    /// Registers schemas, several at a time: a registry answers in tens of milliseconds, and there may be thousands. Each is
+    /// tried for so long.
+    pub(crate) fn register(&self, wanted: &[Wanted], patience: Duration) -> Result<Vec<Answer>, Failure> {
+        let mut all = Vec::with_capacity(wanted.len());
+        for some in wanted.chunks(REQUESTS) {
+            all.extend(self.runtime.block_on(self.ask(some, patience)).ok_or(Failure::Interrupted)?);
+        }
+        Ok(all)
+    }
+
+    /// The registry's answers; `None` when somebody wants to stop first. Says so when they take long.
+    async fn ask(&self, wanted: &[Wanted], patience: Duration) -> Option<Vec<Answer>> {
+        let until = clock::now().checked_add(patience);
+        let mut requests = tokio::task::JoinSet::new();
+        for (at, one) in wanted.iter().enumerate() {
+            let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject(), one.text.clone());
+            requests.spawn_on(async move { (at, registry.register(&subject, &schema, until).await) }, &self.runtime);
+        }
+        let mut answers: Vec<Option<Answer>> = wanted.iter().map(|_| None).collect();
+        while !requests.is_empty() {
+            let done = tokio::select! {
+                () = self.shutdown.asked() => return None,
+                done = requests.join_next() => done,
+                () = tokio::time::sleep(SILENCE) => {
+                    self.tell_silence(wanted.iter().zip(&answers).find(|(_, answer)| answer.is_none()).map(|(one, _)| one));
+                    tokio::select! {
+                        () = self.shutdown.asked() => return None,
+                        done = requests.join_next() => done,
+                    }
+                }
+            };
+            match done {
+                Some(Ok((at, answer))) => answers[at] = Some(answer),
+                // Nothing cancels them.
+                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+                None => {}
+            }
+        }
+        answers.into_iter().collect()
+    }
+
+    fn tell_silence(&self, waiting: Option<&Wanted>) {
+        let subject = waiting.map(Wanted::subject).unwrap_or_default();
+        let what = format!("no answer about {subject} for {} s; still asking", SILENCE.as_secs());
+        tracing::warn!(leg = %Leg::Registry, "{what}");
+        self.monitor.enter(State::Retrying, Some(format!("{}: {what}", Leg::Registry)), None);
+    }
+
+    /// The text of a schema that the registry knows, `None` if it does not answer or has lost it.
+    pub(crate) fn text(&self, id: u32, patience: Duration) -> Option<String> {
+        let until = clock::now().checked_add(patience);
+        self.runtime.block_on(self.registry.schema_by_id(SchemaId(id), until)).ok().flatten()
+    }
+
+    /// Whether the registry answers within so long.
+    pub(crate) fn answers(&self, patience: Duration) -> bool {
+        let until = clock::now().checked_add(patience);
+        self.runtime.block_on(self.registry.ping(until)).is_ok()
+    }
+
+    /// Its address, without credentials.
+    pub(crate) fn url(&self) -> String {
+        self.registry.url().as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Says which field offends the registry's rule.
+    pub(crate) fn refusal(&self, one: &Wanted, error: &RegisterError) -> String {
+        let until = clock::now().checked_add(SILENCE);
+        if matches!(error, RegisterError::Incompatible { .. })
+            && let Ok(Some(latest)) = self.runtime.block_on(self.registry.latest(&one.subject(), until))
+        {
+            let differences = event_avro::compatibility::differences(&latest.schema, &one.text);
+            if !differences.is_empty() {
+                return format!("{error}; against version {}: {}", latest.version, differences.join(", "));
+            }
+        }
+        error.to_string()
+    }
+}
+
+/// Requests to the registry at the same time.
+const REQUESTS: usize = 16;
+
+/// After this time the status says what is waited for.
+const SILENCE: Duration = Duration::from_secs(2);

@@ -1,0 +1,69 @@
+//! The registry does not have the new schema: it refuses it, or it is away.
+
+use testkit::{Registry, shared};
+
+use super::*;
+
+/// One table is held, and nobody changes the registry's level behind anybody's back.
+fn registry_409_holds_one_table<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    with_extra(scene)?;
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 10)?;
+    scene.judge()?;
+    let subject = format!("{}-value", scene.topic("items"));
+    let registered = shared::registry().versions(&subject)?;
+    // Whatever the change is, this level refuses it: to the registry the property of a field is a change of the schema.
+    shared::registry().set_level(Some(&subject), "FULL")?;
+    scene.database.execute("alter table items drop column extra")?;
+    scene.database.execute("alter table items add column extra bigint")?;
+    insert_journaled(&scene.database, 100, 10)?;
+    let held = wait_held(&headwater, "items")?;
+    scene.database.execute("insert into bystander values (1)")?;
+    wait_count(scene, &headwater, &scene.topic("bystander"), 1)?;
+    wait_count(scene, &headwater, &parked(scene), 10)?;
+    let (status, said) = release(&headwater, &name(scene), "accept")?;
+    assert_eq!(status, 409, "{said}\n{held}");
+    for word in ["extra", "curl -X PUT", &format!("/config/{subject}"), "--new-version"] {
+        ensure!(said.contains(word), "{word} is missing in: {said}");
+    }
+    assert_eq!(shared::registry().versions(&subject)?, registered);
+    shared::registry().set_level(Some(&subject), "NONE")?;
+    let (status, said) = release(&headwater, &name(scene), "accept")?;
+    assert_eq!(status, 200, "{said}");
+    wait_not_held(&headwater)?;
+    scene.judge()
+}
+
+/// Known schemas flow on, across a restart, too; a new one waits for the registry in the parked topic, and comes back by
+/// itself.
+fn a_new_column_waits_for_the_registry_and_nobody_else_does<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    with_extra(scene)?;
+    let registry = Registry::start()?;
+    scene.neighbours.registry = registry.url();
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 10)?;
+    scene.judge()?;
+    registry.stop()?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    let headwater = scene.start()?;
+    scene.database.execute("alter table items add column later varchar(10) default 'new'")?;
+    insert_journaled(&scene.database, 100, 10)?;
+    let held = wait_held(&headwater, "items")?;
+    ensure!(held["help"].as_str().is_some_and(|help| help.contains("by itself")), "{held}");
+    scene.database.execute("insert into bystander values (1)")?;
+    wait_count(scene, &headwater, &scene.topic("bystander"), 1)?;
+    wait_count(scene, &headwater, &parked(scene), 10)?;
+    headwater.kill9()?;
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 200, 10)?;
+    wait_count(scene, &headwater, &parked(scene), 20)?;
+    registry.start_again()?;
+    wait_not_held(&headwater)?;
+    scene.judge()?;
+    let events = scene.events("items", 30)?;
+    ensure!(events[9].field("after").get("later").is_none(), "an old event has the new column: {:?}", events[9]);
+    assert_eq!(events[29].after("later"), "new");
+    Ok(())
+}
+
+crate::support::everywhere!(registry_409_holds_one_table, a_new_column_waits_for_the_registry_and_nobody_else_does);

@@ -1,0 +1,206 @@
+//! A person decides how a held table goes on.
+
+use std::time::Duration;
+
+use super::*;
+use crate::support::Writer;
+
+/// Parked through a SIGKILL, while other tables flow; then all of it is back in its place.
+fn a_renamed_column_is_parked_until_it_is_accepted<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    with_extra(scene)?;
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 10)?;
+    wait_count(scene, &headwater, &scene.topic("items"), 10)?;
+    scene.database.execute(RENAME)?;
+    insert_journaled(&scene.database, 100, 10)?;
+    let held = wait_held(&headwater, "items")?;
+    assert_eq!(held["verdict"], "corrupts-silently", "{held}");
+    ensure!(held["reason"].as_str().is_some_and(|reason| reason.contains("extra")), "{held}");
+    ensure!(held["help"].as_str().is_some_and(|help| help.contains("schema release")), "{held}");
+    for path in ["/healthz", "/readyz"] {
+        ensure!(headwater.get(path)?.starts_with("degraded: table "), "{path}");
+    }
+    assert_eq!(headwater.metric("headwater_tables_held")?, Some(1.0));
+    wait_count(scene, &headwater, &parked(scene), 10)?;
+    headwater.kill9()?;
+    insert_journaled(&scene.database, 200, 10)?;
+    let headwater = scene.start()?;
+    wait_held(&headwater, "items")?;
+    wait_count(scene, &headwater, &parked(scene), 20)?;
+    scene.database.execute("insert into bystander values (1)")?;
+    wait_count(scene, &headwater, &scene.topic("bystander"), 1)?;
+    wait_count(scene, &headwater, &scene.topic("items"), 10)?;
+    let (status, said) = release(&headwater, "public.nobody", "accept")?;
+    assert_eq!((status, said.as_str()), (409, "table public.nobody is not held"));
+    let (status, said) = release(&headwater, &name(scene), "accept")?;
+    assert_eq!(status, 200, "{said}");
+    wait_not_held(&headwater)?;
+    insert_journaled(&scene.database, 300, 10)?;
+    scene.judge()?;
+    let events = scene.events("items", 40)?;
+    ensure!(events[9].field("after").get("extra").is_some(), "{:?}", events[9]);
+    for event in &events[10..] {
+        assert_eq!(event.after("other"), "e");
+    }
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    // What was returned is not returned again, and nobody is held.
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 400, 10)?;
+    wait_not_held(&headwater)?;
+    scene.judge()?;
+    wait_count(scene, &headwater, &parked(scene), 20)
+}
+
+/// Consumers of the old topic are told where the table goes on; nothing of it comes there any more.
+fn a_new_version_goes_on_in_a_topic_of_its_own<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    with_extra(scene)?;
+    scene.kafka = "[kafka.topics]\npartitions = 2".to_owned();
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 10)?;
+    wait_count(scene, &headwater, &scene.topic("items"), 10)?;
+    scene.database.execute(RENAME)?;
+    insert_journaled(&scene.database, 100, 10)?;
+    wait_held(&headwater, "items")?;
+    wait_count(scene, &headwater, &parked(scene), 10)?;
+    let (status, said) = release(&headwater, &name(scene), "new-version")?;
+    assert_eq!(status, 200, "{said}");
+    let version = format!("{}.v2", scene.topic("items"));
+    ensure!(said.contains(&version), "{said}");
+    wait_not_held(&headwater)?;
+    insert_journaled(&scene.database, 200, 10)?;
+    wait_count(scene, &headwater, &version, 20)?;
+    headwater.kill9()?;
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 300, 10)?;
+    wait_count(scene, &headwater, &version, 30)?;
+    let old = scene.events("items", 12)?;
+    let (events, moved): (Vec<_>, Vec<_>) = old.iter().partition(|event| event.op() != "moved");
+    assert_eq!((events.len(), moved.len()), (10, 2), "one in each partition");
+    let new = scene.oracle().read(&version)?;
+    for last in &moved {
+        assert_eq!(last.value_schema_id(), events[0].value_schema_id(), "readers of the topic can read its last event");
+        let said: Vec<(&str, &str)> = last
+            .field("absent")
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some((entry["field"].as_str()?, entry["text"].as_str()?)))
+            .collect();
+        let id = new[0].value_schema_id().context("no id")?.to_string();
+        assert_eq!((said[0], said[2]), (("topic", version.as_str()), ("value_schema_id", id.as_str())));
+    }
+    ensure!(new.iter().all(|event| event.after("other") == "e"), "{}", testkit::oracle::show(&new));
+    scene.database.judge_transactions(&events.into_iter().chain(&new).cloned().collect::<Vec<_>>())
+}
+
+/// What is agreed to go may go, unless the table's owner says otherwise.
+fn policies_decide_what_is_held<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    with_extra(scene)?;
+    let name = name(scene);
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 10)?;
+    scene.judge()?;
+    // Safe if agreed.
+    scene.database.execute("alter table items drop column extra")?;
+    insert_journaled(&scene.database, 100, 10)?;
+    scene.judge()?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    scene.more = format!("{EVOLVE}\n[evolution.tables]\n\"{name}\" = \"strict\"");
+    let headwater = scene.start()?;
+    // Safe.
+    scene.database.execute("alter table items add column extra varchar(20) default 'e'")?;
+    insert_journaled(&scene.database, 200, 10)?;
+    scene.judge()?;
+    scene.database.execute("alter table items drop column extra")?;
+    insert_journaled(&scene.database, 300, 10)?;
+    let held = wait_held(&headwater, "items")?;
+    assert_eq!(held["verdict"], "safe-if-agreed", "{held}");
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    scene.more = "[evolution]\non_change = \"accept\"".to_owned();
+    let headwater = scene.start()?;
+    // A new policy is for what comes: who is held stays so until somebody decides.
+    insert_journaled(&scene.database, 400, 10)?;
+    wait_held(&headwater, "items")?;
+    assert_eq!(release(&headwater, &name, "accept")?.0, 200);
+    wait_not_held(&headwater)?;
+    scene.database.execute("alter table items add column extra varchar(20) default 'e'")?;
+    insert_journaled(&scene.database, 500, 10)?;
+    scene.judge()?;
+    scene.database.execute(RENAME)?;
+    insert_journaled(&scene.database, 600, 10)?;
+    scene.judge()
+}
+
+/// One event for each change, with ids that consumers meet, in the order of what happened.
+fn the_control_topic_tells_of_each_change<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    with_extra(scene)?;
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 1)?;
+    scene.judge()?;
+    scene.database.execute("alter table items add column more bigint")?;
+    insert_journaled(&scene.database, 10, 1)?;
+    scene.judge()?;
+    scene.database.execute(RENAME)?;
+    insert_journaled(&scene.database, 20, 1)?;
+    wait_held(&headwater, "items")?;
+    assert_eq!(release(&headwater, &name(scene), "accept")?.0, 200);
+    wait_not_held(&headwater)?;
+    scene.judge()?;
+    let events = scene.events("items", 3)?;
+    let control = format!("{}.__schema_changes", scene.name);
+    let told = scene.oracle().wait_for_count(&control, 3, PATIENCE)?;
+    let text = |event: &testkit::Event, field: &str| event.field(field).as_str().unwrap_or_default().to_owned();
+    let actions: Vec<_> = told.iter().map(|event| (text(event, "action"), text(event, "verdict"))).collect();
+    let expected = [("published", "safe"), ("held", "corrupts-silently"), ("returned", "corrupts-silently")];
+    assert_eq!(actions, expected.map(|(action, verdict)| (action.to_owned(), verdict.to_owned())));
+    let id = |event: &testkit::Event, field: &str| event.field(field).as_u64();
+    let ids: Vec<_> = events.iter().map(|event| event.value_schema_id().map(u64::from)).collect();
+    assert_eq!((id(&told[0], "old_value_schema_id"), id(&told[0], "value_schema_id")), (ids[0], ids[1]));
+    assert_eq!((id(&told[2], "old_value_schema_id"), id(&told[2], "value_schema_id")), (ids[1], ids[2]));
+    for event in &told {
+        assert_eq!(text(event, "table"), name(scene));
+        ensure!(!text(event, "position").is_empty() && !text(event, "fingerprint").is_empty(), "{event:?}");
+    }
+    assert_eq!((text(&told[1], "topic"), text(&told[2], "topic")), (parked(scene), scene.topic("items")));
+    let findings = told[1].field("findings");
+    ensure!(findings.as_array().is_some_and(|all| all.iter().any(|one| one["column"] == "extra")), "{findings}");
+    Ok(())
+}
+
+/// Held, released and killed over and over while a load runs: every change is in the topic once, in order.
+fn kills_at_any_step_lose_and_repeat_nothing<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    with_extra(scene)?;
+    let seed = testkit::seed("kills_at_any_step");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut headwater = scene.start()?;
+    let writer = Writer::start(&scene.database, random.u64(..), Duration::from_millis(2))?;
+    let names = ["extra", "one", "two", "three"];
+    for pair in names.windows(2) {
+        scene.database.execute(&format!("alter table items rename column {} to {}", pair[0], pair[1]))?;
+        wait_held(&headwater, "items")?;
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(random.u64(0..600))); // where the kill falls
+            headwater.kill9()?;
+            headwater = scene.start()?;
+        }
+        wait_held(&headwater, "items")?;
+        let (status, said) = release(&headwater, &name(scene), "accept")?;
+        assert_eq!(status, 200, "seed {seed}: {said}");
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(random.u64(0..300))); // where the kill falls
+            headwater.kill9()?;
+            headwater = scene.start()?;
+        }
+        wait_not_held(&headwater).with_context(|| format!("seed {seed}"))?;
+    }
+    writer.finish()?;
+    scene.judge().with_context(|| format!("seed {seed}"))
+}
+
+crate::support::everywhere!(
+    a_renamed_column_is_parked_until_it_is_accepted,
+    a_new_version_goes_on_in_a_topic_of_its_own,
+    policies_decide_what_is_held,
+    the_control_topic_tells_of_each_change,
+    kills_at_any_step_lose_and_repeat_nothing,
+);

@@ -47,4 +47,4 @@ mod fixture;
 
 pub use encode::{EncodeError, Entry, Image, Options, Plan, Records, Stream};
 pub use name::{NameError, topic};
-pub use schema::{Naming, avro_words, key_schema, value_schema};
+pub use schema::{Naming, avro_words, key_record, key_schema, value_record, value_schema};

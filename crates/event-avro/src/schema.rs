@@ -18,13 +18,27 @@ pub struct Naming {
     pub prefix: String,
 }
 
+/// The full name of a table's key record: `<prefix>.<schema>.<table>.Key`. No other record has it, because no two tables
+/// share a namespace.
+pub fn key_record(table: &Table, naming: &Naming) -> String {
+    format!("{}.{KEY}", namespace(table, naming))
+}
+
+/// The full name of a table's value record: `<prefix>.<schema>.<table>.Envelope`.
+pub fn value_record(table: &Table, naming: &Naming) -> String {
+    format!("{}.{ENVELOPE}", namespace(table, naming))
+}
+
+const KEY: &str = "Key";
+const ENVELOPE: &str = "Envelope";
+
 /// The key schema of a table: names and types only, so that nothing but the key itself changes it. `None`: no key.
 pub fn key_schema(table: &Table, naming: &Naming) -> Option<String> {
     if table.key.is_empty() {
         return None;
     }
     let mut text = String::with_capacity(256);
-    begin_record(&mut text, "Key", Some(&namespace(table, naming)));
+    begin_record(&mut text, KEY, Some(&namespace(table, naming)));
     for (at, &index) in table.key.iter().enumerate() {
         let column = &table.columns[index];
         begin_field(&mut text, at == 0, &name::mangle(&column.name));
@@ -38,7 +52,7 @@ pub fn key_schema(table: &Table, naming: &Naming) -> Option<String> {
 /// The value schema of a table: the envelope.
 pub fn value_schema(table: &Table, info: &SourceInfo, naming: &Naming) -> String {
     let mut text = String::with_capacity(2048 + 160 * table.columns.len());
-    begin_record(&mut text, "Envelope", Some(&namespace(table, naming)));
+    begin_record(&mut text, ENVELOPE, Some(&namespace(table, naming)));
     begin_field(&mut text, true, "before");
     text.push_str("[\"null\",");
     push_row(&mut text, table);

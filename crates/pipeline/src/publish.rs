@@ -34,13 +34,8 @@ struct Wanted<'a> {
     table: &'a Table,
     part: Part,
     topic: &'a str,
+    subject: String,
     schema: String,
-}
-
-impl Wanted<'_> {
-    fn subject(&self) -> String {
-        schema_registry::subject(self.topic, self.part)
-    }
 }
 
 /// What a batch has published, for metrics and the status page.
@@ -121,8 +116,13 @@ impl Publisher {
         for (table, topic) in tables.iter().zip(&topics) {
             let key = event_avro::key_schema(table, &naming);
             let value = event_avro::value_schema(table, &self.info, &naming);
-            wanted.extend(key.map(|schema| Wanted { table, part: Part::Key, topic, schema }));
-            wanted.push(Wanted { table, part: Part::Value, topic, schema: value });
+            let subject = |part, record: String| self.registry.subject(topic, part, &record);
+            wanted.extend(key.map(|schema| {
+                let subject = subject(Part::Key, event_avro::key_record(table, &naming));
+                Wanted { table, part: Part::Key, topic, subject, schema }
+            }));
+            let subject = subject(Part::Value, event_avro::value_record(table, &naming));
+            wanted.push(Wanted { table, part: Part::Value, topic, subject, schema: value });
         }
         let headers = self.register(&wanted)?;
         for (index, (table, topic)) in tables.iter().zip(topics.iter()).enumerate() {
@@ -161,7 +161,7 @@ impl Publisher {
         for (some, headers) in wanted.chunks(REQUESTS).zip(headers.chunks_mut(REQUESTS)) {
             let Some(answers) = self.runtime.block_on(self.ask(some)) else { return Err(Failure::Interrupted) };
             for ((one, answer), header) in some.iter().zip(answers).zip(headers) {
-                let id = answer.map_err(|error| self.refused(&one.subject(), &one.schema, one.table, &error))?;
+                let id = answer.map_err(|error| self.refused(&one.subject, &one.schema, one.table, &error))?;
                 *header = schema_registry::header(id);
             }
         }
@@ -173,7 +173,7 @@ impl Publisher {
         let until = clock::now().checked_add(REGISTRY_PATIENCE);
         let mut requests = tokio::task::JoinSet::new();
         for (at, one) in wanted.iter().enumerate() {
-            let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject(), one.schema.clone());
+            let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject.clone(), one.schema.clone());
             requests.spawn_on(async move { (at, registry.register(&subject, &schema, until).await) }, &self.runtime);
         }
         let mut answers: Vec<Option<Result<SchemaId, RegisterError>>> = wanted.iter().map(|_| None).collect();
@@ -200,7 +200,7 @@ impl Publisher {
     }
 
     fn tell_silence(&self, waiting: Option<&Wanted<'_>>) {
-        let subject = waiting.map(Wanted::subject).unwrap_or_default();
+        let subject = waiting.map(|one| one.subject.as_str()).unwrap_or_default();
         let what = format!("no answer about {subject} for {} s; still asking", REGISTRY_SILENCE.as_secs());
         tracing::warn!(leg = %Leg::Registry, "{what}");
         self.monitor.enter(State::Retrying, Some(format!("{}: {what}", Leg::Registry)), None);

@@ -8,6 +8,7 @@ use crate::config::{Auth, Config};
 use crate::error::{CheckError, ConfigError, RegisterError, RequestError};
 use crate::frame::SchemaId;
 use crate::retry::Retry;
+use crate::subject::{Part, subject};
 use crate::tls;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
@@ -25,7 +26,7 @@ const BODY_LIMIT: usize = 16 << 20;
 /// What is quoted of a registry's text in an error.
 const QUOTE_LIMIT: usize = 2_000;
 
-/// The newest version under a subject.
+/// One version under a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Latest {
     pub version: u32,
@@ -126,7 +127,17 @@ impl Registry {
         self.config.url()
     }
 
-    /// Registers a schema, or finds it registered. Asked once per subject and text.
+    /// The subject of one half of a topic's records, by the configured strategy; `record` is the full name of its record.
+    pub fn subject(&self, topic: &str, part: Part, record: &str) -> String {
+        subject(self.config.subject_naming, topic, part, record)
+    }
+
+    /// The id of a schema, asked once per subject and text: the schema is registered, or found registered where
+    /// [`Config::register`] is false.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::is_transient`] tells an outage, on which the same call may succeed later, from an answer.
     pub async fn register(
         &self,
         subject: &str,
@@ -136,17 +147,23 @@ impl Registry {
         if let Some(id) = self.cached(subject, schema) {
             return Ok(id);
         }
+        let id = if self.config.register {
+            self.add(subject, schema, until).await?
+        } else {
+            self.find(subject, schema, until).await?
+        };
+        self.know(subject, schema, id);
+        Ok(id)
+    }
+
+    async fn add(&self, subject: &str, schema: &str, until: Option<Instant>) -> Result<SchemaId, RegisterError> {
         let body = SchemaBody::avro(schema);
         let path = ["subjects", subject, "versions"];
         let answer = self.ask(Method::POST, &path, &[], Some(&body), subject, until).await?;
         let (code, reason) = answer.error();
         let subject = subject.to_owned();
         match answer.status.as_u16() {
-            200..300 => {
-                let Id { id } = answer.parse()?;
-                self.remember(&subject, schema, id);
-                Ok(id)
-            }
+            200..300 => Ok(answer.parse::<Id>()?.id),
             409 => {
                 let messages = self.reasons(&subject, schema, reason).await;
                 Err(RegisterError::Incompatible { subject, messages })
@@ -154,6 +171,13 @@ impl Registry {
             422 if code == Some(42205) => Err(RegisterError::ReadOnly { subject, reason }),
             422 => Err(RegisterError::Invalid { subject, reason }),
             _ => Err(answer.unexpected().into()),
+        }
+    }
+
+    async fn find(&self, subject: &str, schema: &str, until: Option<Instant>) -> Result<SchemaId, RegisterError> {
+        match self.look_up(subject, schema, until).await? {
+            Some(id) => Ok(id),
+            None => Err(RegisterError::NotRegistered { subject: subject.to_owned(), schema: schema.to_owned() }),
         }
     }
 
@@ -193,6 +217,29 @@ impl Registry {
     /// The newest version under the subject, `None` if there is none.
     pub async fn latest(&self, subject: &str, until: Option<Instant>) -> Result<Option<Latest>, RequestError> {
         let path = ["subjects", subject, "versions", "latest"];
+        self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
+    }
+
+    /// The numbers of the versions under the subject, oldest first; empty when the registry does not know the subject.
+    /// Deleted versions are not among them.
+    pub async fn versions(&self, subject: &str, until: Option<Instant>) -> Result<Vec<u32>, RequestError> {
+        let path = ["subjects", subject, "versions"];
+        let found = self.ask(Method::GET, &path, &[], None, subject, until).await?.found::<Vec<u32>>()?;
+        let mut versions = found.unwrap_or_default();
+        // Nobody promises an order.
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// One version under the subject, `None` if there is none with this number, or if it was deleted.
+    pub async fn version(
+        &self,
+        subject: &str,
+        version: u32,
+        until: Option<Instant>,
+    ) -> Result<Option<Latest>, RequestError> {
+        let number = version.to_string();
+        let path = ["subjects", subject, "versions", number.as_str()];
         self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
     }
 
@@ -253,6 +300,12 @@ impl Registry {
         }
     }
 
+    /// Takes an id as given, so that [`Registry::register`] does not ask for it: one that a checkpoint remembers, after a
+    /// restart while the registry is away. An id never changes its schema, and a schema under a subject never its id.
+    pub fn know(&self, subject: &str, schema: &str, id: SchemaId) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(subject, schema, id);
+    }
+
     /// Forgets all cached ids, after the registry was restored or replaced.
     pub fn forget(&self) {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).forget();
@@ -260,10 +313,6 @@ impl Registry {
 
     fn cached(&self, subject: &str, schema: &str) -> Option<SchemaId> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(subject, schema)
-    }
-
-    fn remember(&self, subject: &str, schema: &str, id: SchemaId) {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(subject, schema, id);
     }
 
     /// One request, tried until it is answered. `what` names the object in errors.

@@ -1,7 +1,12 @@
 //! The requests to the registry, each with its own answer.
 //!
-//! Network errors, time-outs, 429 and 5xx are tried again until `until` (`None`: until the future is dropped). Everything
-//! else is an answer.
+//! Network errors, time-outs, 429 and 5xx are tried again until `until` (`None`: until the future is dropped); the last
+//! attempt may end [`Config::timeout`] after it. Everything else is an answer. How registries differ in their answers is
+//! told in `docs/registries.md` and played in `tests/registries.rs`.
+//!
+//! Schemas are sent as they are: without references, because each is whole by itself, and without `normalize`, because
+//! `event-avro` writes the same table the same way each time, and a registry's rewriting would only move the text away
+//! from what events are encoded with.
 
 use crate::cache::Cache;
 use crate::config::{Auth, Config};
@@ -38,6 +43,7 @@ pub struct Latest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
     Latest,
+    /// Those that the subject's level asks for: the latest, or all of them where it is a transitive one.
     All,
     Version(u32),
 }
@@ -190,6 +196,14 @@ impl Registry {
         }
     }
 
+    /// The request that registers a schema, as a command for a shell. It carries no login.
+    pub fn registration(&self, subject: &str, schema: &str) -> String {
+        // A struct of two texts always becomes JSON.
+        let body = serde_json::to_string(&SchemaBody::avro(schema)).unwrap_or_default().replace('\'', r"'\''");
+        let url = self.address(&["subjects", subject, "versions"], &[]);
+        format!("curl -X POST -H 'Content-Type: {CONTENT}' --data '{body}' '{url}'")
+    }
+
     /// The id of a schema that is already registered under the subject; registers nothing.
     pub async fn look_up(
         &self,
@@ -243,7 +257,12 @@ impl Registry {
         self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
     }
 
-    /// Asks the registry to judge a schema without registering it. A subject without versions accepts any.
+    /// Asks the registry to judge a schema by the subject's level, without registering it. A subject without versions
+    /// accepts any.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckError::Invalid`] when it is no schema; a 404 when [`Against::Version`] names one that is not there.
     pub async fn check_compatibility(
         &self,
         subject: &str,
@@ -251,20 +270,38 @@ impl Registry {
         against: Against,
         until: Option<Instant>,
     ) -> Result<Compatibility, CheckError> {
-        let version = match against {
-            Against::Latest => Some("latest".to_owned()),
-            Against::Version(version) => Some(version.to_string()),
-            Against::All => None,
+        let answer = match against {
+            Against::Latest => self.judge(subject, schema, Some("latest"), until).await?,
+            Against::Version(version) => self.judge(subject, schema, Some(&version.to_string()), until).await?,
+            Against::All => match self.judge(subject, schema, None, until).await {
+                // Karapace and Redpanda have no such address. Asked about the latest version, they judge all of them where
+                // the level is transitive.
+                Err(RequestError::NotARegistry { status: 404, .. }) => {
+                    self.judge(subject, schema, Some("latest"), until).await?
+                }
+                answer => answer?,
+            },
         };
-        let mut path = vec!["compatibility", "subjects", subject, "versions"];
-        path.extend(version.as_deref());
-        let body = SchemaBody::avro(schema);
-        let answer = self.ask(Method::POST, &path, &[("verbose", "true")], Some(&body), subject, until).await?;
-        if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
-            return Err(CheckError::Invalid { subject: subject.to_owned(), reason: answer.error().1 });
+        match (answer.status.as_u16(), against) {
+            (422, _) => Err(CheckError::Invalid { subject: subject.to_owned(), reason: answer.error().1 }),
+            (404, Against::Version(_)) => Err(answer.unexpected().into()),
+            (404, _) => Ok(Compatibility { is_compatible: true, messages: Vec::new() }),
+            (200..300, _) => Ok(answer.parse()?),
+            _ => Err(answer.unexpected().into()),
         }
-        let none = Compatibility { is_compatible: true, messages: Vec::new() };
-        Ok(answer.found()?.unwrap_or(none))
+    }
+
+    async fn judge(
+        &self,
+        subject: &str,
+        schema: &str,
+        version: Option<&str>,
+        until: Option<Instant>,
+    ) -> Result<Answer, RequestError> {
+        let mut path = vec!["compatibility", "subjects", subject, "versions"];
+        path.extend(version);
+        let body = SchemaBody::avro(schema);
+        self.ask(Method::POST, &path, &[("verbose", "true")], Some(&body), subject, until).await
     }
 
     /// The level in force for the subject: its own, or the registry's.
@@ -301,7 +338,8 @@ impl Registry {
     }
 
     /// Takes an id as given, so that [`Registry::register`] does not ask for it: one that a checkpoint remembers, after a
-    /// restart while the registry is away. An id never changes its schema, and a schema under a subject never its id.
+    /// restart while the registry is away. An id never changes its schema, so it holds unless the schema was deleted for
+    /// good.
     pub fn know(&self, subject: &str, schema: &str, id: SchemaId) {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(subject, schema, id);
     }
@@ -439,8 +477,11 @@ impl Answer {
     fn judged(self) -> Result<Self, RequestError> {
         match self.status.as_u16() {
             status @ (401 | 403) => Err(RequestError::Unauthorized { url: self.url, status, what: self.what }),
-            // A registry's 404 carries a code; anything else's does not.
-            status @ 404 if self.error().0.is_none() => Err(RequestError::NotARegistry { url: self.url, status }),
+            // A registry's 404 carries a code of its own (40401, ...); anything else's, and that of Confluent's registry for
+            // a path that it does not serve, does not.
+            status @ 404 if matches!(self.error().0, None | Some(404)) => {
+                Err(RequestError::NotARegistry { url: self.url, status })
+            }
             status @ 300..=399 => Err(RequestError::NotARegistry { url: self.url, status }),
             _ => Ok(self),
         }

@@ -47,7 +47,7 @@ pub enum RegisterError {
     Invalid { subject: String, reason: String },
     /// `registry.register` is false, and nobody else has registered the schema. Its text is not shown: it may be long.
     #[error(
-        "subject {subject}: the schema is not registered, and registry.register = false forbids headwater to register it; register it under this subject"
+        "subject {subject}: the schema is not registered, and registry.register = false forbids headwater to register it"
     )]
     NotRegistered { subject: String, schema: String },
     #[error("subject {subject}: the registry takes no new schema here ({reason}); set its mode to READWRITE")]

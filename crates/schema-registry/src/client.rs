@@ -196,6 +196,27 @@ impl Registry {
         self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
     }
 
+    /// The numbers of the versions under the subject, oldest first; none when the subject is not known.
+    pub async fn versions(&self, subject: &str, until: Option<Instant>) -> Result<Vec<u32>, RequestError> {
+        let path = ["subjects", subject, "versions"];
+        let found: Option<Vec<u32>> = self.ask(Method::GET, &path, &[], None, subject, until).await?.found()?;
+        let mut versions = found.unwrap_or_default();
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// One version under the subject, `None` if there is no such version.
+    pub async fn version(
+        &self,
+        subject: &str,
+        version: u32,
+        until: Option<Instant>,
+    ) -> Result<Option<Latest>, RequestError> {
+        let number = version.to_string();
+        let path = ["subjects", subject, "versions", number.as_str()];
+        self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
+    }
+
     /// Asks the registry to judge a schema without registering it. A subject without versions accepts any.
     pub async fn check_compatibility(
         &self,

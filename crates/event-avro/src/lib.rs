@@ -8,6 +8,7 @@
 //! | [`schema`] | the text of a table's key and value schema, the same bytes for the same table |
 //! | [`encode`] | the records of a change, by a plan that is compiled once for a table and never allocates for a row |
 //! | [`render`] | the same event for a person: one JSON object, or one line on a terminal |
+//! | [`registered`] | a table as its registered schemas remember it |
 //! | [`compatibility`] | which fields differ between two schemas, for the sentence that explains a registry's refusal |
 //!
 //! # The event
@@ -35,6 +36,7 @@
 pub mod compatibility;
 pub mod encode;
 pub mod name;
+pub mod registered;
 pub mod render;
 pub mod schema;
 
@@ -47,4 +49,5 @@ mod fixture;
 
 pub use encode::{EncodeError, Entry, Image, Options, Plan, Records, Stream};
 pub use name::{NameError, topic};
+pub use registered::{NoTable, registered_table};
 pub use schema::{Naming, avro_words, key_record, key_schema, value_record, value_schema};

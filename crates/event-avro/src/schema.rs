@@ -233,6 +233,22 @@ mod tests {
         Naming { prefix: "shop".to_owned() }
     }
 
+    /// Subjects may be named by these alone.
+    #[test]
+    fn records_of_different_tables_or_halves_have_different_full_names() {
+        let mut names = std::collections::HashSet::new();
+        for (schema, table) in [("a", "b"), ("a.b", "c"), ("a", "b.c"), ("a", "b_x2e_c"), ("a", "B"), ("", "b")] {
+            let table = Table { name: TableName::new(schema, table), ..Table::clone(&orders()) };
+            let key = key_schema(&table, &naming()).unwrap();
+            let value = value_schema(&table, &info(), &naming());
+            for (name, text) in [(key_record(&table, &naming()), key), (value_record(&table, &naming()), value)] {
+                let schema = Schema::parse_str(&text).unwrap();
+                assert_eq!(schema.name().unwrap().fullname(None), name);
+                assert!(names.insert(name.clone()), "{name} is there twice");
+            }
+        }
+    }
+
     #[test]
     fn a_small_table() {
         let table = Table {

@@ -211,6 +211,11 @@ impl Publisher {
         if error.is_transient() {
             return Failure::Retry { leg: Leg::Registry, what: error.to_string() };
         }
+        if matches!(error, RegisterError::NotRegistered { .. }) {
+            let what = format!("table {}: {error}", table.name);
+            let command = self.registry.registration(subject, schema);
+            return Failure::Stop { what, help: format!("{NOT_REGISTERED_HELP}:\n{command}") };
+        }
         let mut what = format!("table {}: {error}", table.name);
         let until = clock::now().checked_add(REGISTRY_PATIENCE);
         if matches!(error, RegisterError::Incompatible { .. })
@@ -316,6 +321,9 @@ const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table o
 const ENCODE_HELP: &str = "leave the table out of source.tables, or report the value with the table's definition";
 const REGISTRY_HELP: &str =
     "nothing is lost: the database keeps the change; mend the registry or the table, then start headwater again";
+
+const NOT_REGISTERED_HELP: &str = "nothing is lost: the database keeps the change; `headwater doctor` names all schemas that \
+     are missing; register this one, then start headwater again";
 
 /// Bytes and records that wait for each other: enough to share the cost of handing over, little beside the caches.
 const BUFFER: usize = 64 << 10;

@@ -126,8 +126,8 @@ async fn a_verdict_may_come_without_messages() {
     assert!(!judged.is_compatible && judged.messages.is_empty());
 }
 
-/// Asked about the latest version of a subject that does not exist, Apicurio and Confluent say that anything is compatible,
-/// Redpanda says 40401 and Karapace 40402 (`get_old_schema`).
+/// Asked about the latest version of a subject that does not exist, Apicurio says that anything is compatible, Confluent and
+/// Redpanda say 40401, and Karapace says 40402 (`get_old_schema`).
 #[tokio::test]
 async fn a_subject_without_versions_accepts_any_schema() {
     for (status, body) in [
@@ -280,8 +280,8 @@ async fn the_text_that_comes_back_may_be_formatted_anew() {
     assert_eq!(client.version("t", 1, soon()).await.unwrap().unwrap().version, 1);
 }
 
-/// Equal texts have one id in Confluent's registry (per context), Karapace, Redpanda and Apicurio, but the id of a schema
-/// that another subject has says nothing of this one: each subject is asked.
+/// Equal texts have one id, in Confluent's registry within a context, but that another subject has a schema says nothing of
+/// this one: each subject is asked.
 #[tokio::test]
 async fn each_subject_is_asked_although_ids_are_shared() {
     let server = MockServer::start().await;

@@ -25,7 +25,7 @@ fn with_extra<D: Store>(scene: &mut Scene<D>) -> Result<()> {
 const RENAME: &str = "alter table items rename column extra to other";
 
 /// Waits until the table is held; gives what the status says of it.
-fn wait_held(headwater: &Headwater, table: &str) -> Result<Json> {
+pub(crate) fn wait_held(headwater: &Headwater, table: &str) -> Result<Json> {
     let find = |status: &Json| {
         let held = status["held"].as_array()?;
         held.iter().find(|held| held["table"].as_str().is_some_and(|name| name.ends_with(table))).cloned()
@@ -34,7 +34,7 @@ fn wait_held(headwater: &Headwater, table: &str) -> Result<Json> {
     find(&status).context("held")
 }
 
-fn wait_not_held(headwater: &Headwater) -> Result<()> {
+pub(crate) fn wait_not_held(headwater: &Headwater) -> Result<()> {
     let none = |status: &Json| status["held"].as_array().is_some_and(Vec::is_empty);
     wait_status(headwater, "nothing held", none).map(drop)
 }

@@ -30,6 +30,7 @@ mod rights;
 mod road;
 mod secrets;
 mod snapshot;
+mod subjects;
 mod tables;
 mod types;
 mod verbs;

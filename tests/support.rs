@@ -133,7 +133,7 @@ impl<D: Store> Scene<D> {
         format!(
             "name = \"{name}\"\n\n[source]\nurl = \"{url}\"\ntables = {tables:?}\n{snapshot}{source}\n\n[kafka]\n\
              brokers = \"{brokers}\"\ntopic_prefix = \"{name}\"\ncheckpoint_topic = \"{name}.checkpoints\"\n{kafka}\n\n\
-             [registry]\nurl = \"{registry}\"\n\n{evolution}\n{more}\n"
+             [registry]\nurl = \"{registry}\"\n\n{more}\n{evolution}\n"
         )
     }
 

@@ -120,6 +120,15 @@ pub struct Started {
     pub tables: Vec<Arc<Table>>,
 }
 
+/// The captured tables as the catalogue shows them now, without a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Without the server's identity, which only a stream needs.
+    pub info: SourceInfo,
+    /// In the order of their names.
+    pub tables: Vec<Table>,
+}
+
 /// Why a source cannot go on, by who must act.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {

@@ -9,6 +9,7 @@
 //! | [`encode`] | the records of a change, by a plan that is compiled once for a table and never allocates for a row |
 //! | [`render`] | the same event for a person: one JSON object, or one line on a terminal |
 //! | [`control`] | events about tables rather than rows: a schema change, and the last event of a topic |
+//! | [`registered`] | a table as its registered schemas remember it |
 //! | [`compatibility`] | which fields differ between two schemas, for the sentence that explains a registry's refusal |
 //!
 //! # The event
@@ -37,6 +38,7 @@ pub mod compatibility;
 pub mod control;
 pub mod encode;
 pub mod name;
+pub mod registered;
 pub mod render;
 pub mod schema;
 
@@ -49,4 +51,5 @@ mod fixture;
 
 pub use encode::{EncodeError, Entry, Image, Options, Plan, Records, Stream};
 pub use name::{NameError, control_topic, topic, topic_version};
-pub use schema::{Naming, avro_words, key_schema, value_schema};
+pub use registered::{NoTable, registered_table};
+pub use schema::{Naming, avro_words, key_record, key_schema, value_record, value_schema};

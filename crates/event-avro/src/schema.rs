@@ -18,13 +18,27 @@ pub struct Naming {
     pub prefix: String,
 }
 
+/// The full name of a table's key record: `<prefix>.<schema>.<table>.Key`. No other record has it, because no two tables
+/// share a namespace.
+pub fn key_record(table: &Table, naming: &Naming) -> String {
+    format!("{}.{KEY}", namespace(table, naming))
+}
+
+/// The full name of a table's value record: `<prefix>.<schema>.<table>.Envelope`.
+pub fn value_record(table: &Table, naming: &Naming) -> String {
+    format!("{}.{ENVELOPE}", namespace(table, naming))
+}
+
+const KEY: &str = "Key";
+const ENVELOPE: &str = "Envelope";
+
 /// The key schema of a table: names and types only, so that nothing but the key itself changes it. `None`: no key.
 pub fn key_schema(table: &Table, naming: &Naming) -> Option<String> {
     if table.key.is_empty() {
         return None;
     }
     let mut text = String::with_capacity(256);
-    begin_record(&mut text, "Key", Some(&namespace(table, naming)));
+    begin_record(&mut text, KEY, Some(&namespace(table, naming)));
     for (at, &index) in table.key.iter().enumerate() {
         let column = &table.columns[index];
         begin_field(&mut text, at == 0, &name::mangle(&column.name));
@@ -38,7 +52,7 @@ pub fn key_schema(table: &Table, naming: &Naming) -> Option<String> {
 /// The value schema of a table: the envelope.
 pub fn value_schema(table: &Table, info: &SourceInfo, naming: &Naming) -> String {
     let mut text = String::with_capacity(2048 + 160 * table.columns.len());
-    begin_record(&mut text, "Envelope", Some(&namespace(table, naming)));
+    begin_record(&mut text, ENVELOPE, Some(&namespace(table, naming)));
     begin_field(&mut text, true, "before");
     text.push_str("[\"null\",");
     push_row(&mut text, table);
@@ -218,6 +232,22 @@ mod tests {
 
     fn naming() -> Naming {
         Naming { prefix: "shop".to_owned() }
+    }
+
+    /// Subjects may be named by these alone.
+    #[test]
+    fn records_of_different_tables_or_halves_have_different_full_names() {
+        let mut names = std::collections::HashSet::new();
+        for (schema, table) in [("a", "b"), ("a.b", "c"), ("a", "b.c"), ("a", "b_x2e_c"), ("a", "B"), ("", "b")] {
+            let table = Table { name: TableName::new(schema, table), ..Table::clone(&orders()) };
+            let key = key_schema(&table, &naming()).unwrap();
+            let value = value_schema(&table, &info(), &naming());
+            for (name, text) in [(key_record(&table, &naming()), key), (value_record(&table, &naming()), value)] {
+                let schema = Schema::parse_str(&text).unwrap();
+                assert_eq!(schema.name().unwrap().fullname(None), name);
+                assert!(names.insert(name.clone()), "{name} is there twice");
+            }
+        }
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub fn registry(config: &Config) -> Result<schema_registry::Config, Failure> {
         Login::Token(token) => assembled.auth = schema_registry::Auth::Bearer { token: copy(token) },
     }
     assembled.ca.clone_from(&registry.ca);
+    assembled.register = registry.register;
+    assembled.subject_naming = registry.subject_naming;
     Ok(assembled)
 }
 

@@ -1,7 +1,7 @@
 //! The database that a configuration names: PostgreSQL, MySQL or MariaDB, by its URL's scheme. What differs between them
 //! for the program is decided here and nowhere else.
 
-use change::{Finding, Position, Resume, Source, SourceError};
+use change::{Described, Finding, Position, Resume, Source, SourceError};
 use source_mysql::MySqlSource;
 use source_postgres::{PostgresSource, SlotGuard};
 
@@ -55,6 +55,14 @@ impl Database {
         match self {
             Self::Postgres(config) => source_postgres::check(config),
             Self::MySql(config) => source_mysql::check(config),
+        }
+    }
+
+    /// The captured tables as the catalogue shows them now, without a stream.
+    pub fn describe(&self) -> Result<Described, SourceError> {
+        match self {
+            Self::Postgres(config) => source_postgres::describe(config),
+            Self::MySql(config) => source_mysql::describe(config),
         }
     }
 

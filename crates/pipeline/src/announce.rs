@@ -20,11 +20,13 @@ pub(crate) struct Control {
     topic: String,
     /// Once it is there: its partitions, and the headers of keys and values.
     ready: Option<(i32, [u8; 5], [u8; 5])>,
+    /// The log has been told why it is not.
+    told: bool,
 }
 
 impl Control {
     pub(crate) fn new(prefix: &str) -> Self {
-        Self { topic: event_avro::control_topic(prefix), ready: None }
+        Self { topic: event_avro::control_topic(prefix), ready: None, told: false }
     }
 }
 
@@ -37,17 +39,19 @@ impl Publisher {
         let topic = &self.control.topic;
         let spec = TopicSpec { partitions: Some(1), ..TopicSpec::events(topic, &self.kafka.topics) };
         let states = self.admin.ensure(&[spec]).map_err(|error| Failure::kafka(&error))?;
-        let wanted = [Wanted::new(topic, Part::Key, SCHEMA_CHANGE_KEY), Wanted::new(topic, Part::Value, SCHEMA_CHANGE)];
+        let wanted = [Wanted::own(topic, Part::Key, SCHEMA_CHANGE_KEY), Wanted::own(topic, Part::Value, SCHEMA_CHANGE)];
         match self.schemas.register(&wanted, patience)?.as_slice() {
             [Ok(key), Ok(value)] => {
                 let partitions = states.first().map_or(1, |state| state.partitions);
                 self.control.ready = Some((partitions, schema_registry::header(*key), schema_registry::header(*value)));
             }
-            answers => {
+            // What waits is tried again every few seconds: once is enough to know.
+            answers if !std::mem::replace(&mut self.control.told, true) => {
                 let error = answers.iter().find_map(|answer| answer.as_ref().err());
                 let error = error.map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(topic, "changes of shape cannot be told there yet: {error}");
             }
+            _ => {}
         }
         Ok(())
     }

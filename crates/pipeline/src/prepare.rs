@@ -97,15 +97,16 @@ impl Publisher {
         let specs: Vec<_> = some.iter().map(|(_, topic, ..)| TopicSpec::events(topic, &self.kafka.topics)).collect();
         let states = self.admin.ensure(&specs).map_err(|error| Failure::kafka(&error))?;
         let unknown = some.iter().filter(|(.., known)| known.ids.is_none());
-        let wanted: Vec<Wanted> = unknown.flat_map(|(_, topic, texts, _)| texts.wanted(topic)).collect();
+        let wanted: Vec<Wanted> =
+            unknown.flat_map(|(_, topic, texts, _)| self.schemas.wanted(topic, texts.parts())).collect();
         let mut answers = self.schemas.register(&wanted, patience)?.into_iter().zip(&wanted);
         for ((table, topic, texts, mut known), state) in some.into_iter().zip(&states) {
             if known.ids.is_none() {
                 let mine: Vec<_> = answers.by_ref().take(1 + usize::from(texts.key.is_some())).collect();
                 match self.registered(&texts, mine)? {
                     Registered::Yes(ids) => known.ids = Some(ids),
-                    Registered::No { why: Why::Away, reason } if !self.evolution.knows_any() => {
-                        return Err(Failure::Retry { leg: Leg::Registry, what: reason });
+                    Registered::No { why, reason } if !self.evolution.knows_any() => {
+                        return Err(first_failure(table, why, &reason));
                     }
                     Registered::No { reason, .. } => {
                         tracing::warn!(table = %table.name, "{reason}; if this is so at its first change, it will be held");
@@ -142,9 +143,7 @@ impl Publisher {
         }
         match self.ids(&known, &change.texts, PATIENCE)? {
             Registered::Yes(ids) => self.adopt(&change, known, ids),
-            Registered::No { why: Why::Away, reason } if !self.evolution.knows_any() => {
-                Err(Failure::Retry { leg: Leg::Registry, what: reason })
-            }
+            Registered::No { why, reason } if !self.evolution.knows_any() => Err(first_failure(table, why, &reason)),
             Registered::No { why, reason } => self.hold(&change, known, why, reason),
         }
     }
@@ -154,7 +153,7 @@ impl Publisher {
         if let Some(ids) = known.ids.as_ref().filter(|ids| ids.fingerprint == texts.fingerprint) {
             return Ok(Registered::Yes(ids.clone()));
         }
-        let wanted = texts.wanted(&self.topic(&known.name(), known.version)?);
+        let wanted = self.schemas.wanted(&self.topic(&known.name(), known.version)?, texts.parts());
         let answers = self.schemas.register(&wanted, patience)?;
         self.registered(texts, answers.into_iter().zip(&wanted).collect())
     }
@@ -175,6 +174,7 @@ impl Publisher {
                 RegisterError::Incompatible { .. } | RegisterError::Invalid { .. } | RegisterError::ReadOnly { .. } => {
                     Why::Refused
                 }
+                RegisterError::NotRegistered { .. } => Why::Unregistered,
                 RegisterError::Request(_) => {
                     return Err(Failure::Stop { what: error.to_string(), help: REGISTRY_HELP.to_owned() });
                 }
@@ -279,21 +279,21 @@ impl Publisher {
     /// registry compares them with anything.
     fn frame(&self, held: &mut Held, texts: &Texts) -> Result<Ids, Failure> {
         let subject = format!("{}.{}", held.topic, texts.fingerprint.get(..16).unwrap_or_default());
-        let wanted = texts.wanted(&subject);
+        let wanted: Vec<_> = texts.parts().map(|(part, text)| Wanted::own(&subject, part, text)).collect();
         let answers = if held.why == Why::Away { Vec::new() } else { self.schemas.register(&wanted, PATIENCE)? };
         let mut ids = Vec::new();
-        for (at, one) in wanted.iter().enumerate() {
-            let is_key = one.part == Part::Key;
+        for (at, (part, text)) in texts.parts().enumerate() {
+            let is_key = part == Part::Key;
             let given = answers.get(at).and_then(|answer| answer.as_ref().ok()).map(|id| id.0);
             let same = |frame: &&Frame| match (given, &frame.text) {
                 (Some(id), _) if frame.id == id => frame.is_key == is_key,
-                (_, Some(text)) => frame.is_key == is_key && *text == one.text,
+                (_, Some(known)) => frame.is_key == is_key && known == text,
                 _ => false,
             };
             let known = held.frames.iter().find(same).map(|frame| frame.id);
             let id = known.unwrap_or_else(|| {
                 let own = OWN_IDS + u32::try_from(held.frames.len()).unwrap_or(0);
-                let text = given.is_none().then(|| one.text.clone());
+                let text = given.is_none().then(|| text.to_owned());
                 held.frames.push(Frame { is_key, id: given.unwrap_or(own), text });
                 given.unwrap_or(own)
             });
@@ -325,6 +325,16 @@ impl Publisher {
     }
 }
 
+/// Nothing was ever published: there is nobody whom a stop would hold up.
+fn first_failure(table: &Table, why: Why, reason: &str) -> Failure {
+    let what = format!("table {}: {reason}", table.name);
+    match why {
+        Why::Away => Failure::Retry { leg: Leg::Registry, what: reason.to_owned() },
+        Why::Unregistered => Failure::Stop { what, help: NOT_REGISTERED_HELP.to_owned() },
+        Why::Refused | Why::Verdict => Failure::Stop { what, help: REGISTRY_HELP.to_owned() },
+    }
+}
+
 /// The findings in one sentence.
 fn reason(findings: &[Finding]) -> String {
     let some: Vec<String> = findings
@@ -347,7 +357,9 @@ fn help(table: &str, why: Why) -> String {
 }
 
 const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table out of source.tables";
-pub(crate) const REGISTRY_HELP: &str =
+const NOT_REGISTERED_HELP: &str = "nothing is lost: the database keeps the change; `headwater doctor` names all schemas that \
+     are missing; register them, then start headwater again";
+const REGISTRY_HELP: &str =
     "nothing is lost: the database keeps the change; mend the registry or the table, then start headwater again";
 
 /// The registry's frame of a record that has no key.

@@ -85,7 +85,7 @@ impl Publisher {
     fn begin_return(&self, known: &Known, topic: &str) -> Result<Result<Returning, String>, Failure> {
         let Some(held) = &known.held else { return Ok(Err("the table is not held".to_owned())) };
         let (mut keys, mut values) = (HashMap::new(), HashMap::new());
-        let mut wanted = Vec::new();
+        let mut texts = Vec::new();
         for frame in &held.frames {
             let text = frame.text.clone().or_else(|| self.schemas.text(frame.id, PATIENCE));
             let Some(text) = text else {
@@ -94,8 +94,9 @@ impl Publisher {
                     "the registry does not give schema {id} of the parked events; ask again when it does"
                 )));
             };
-            wanted.push(Wanted::new(topic, frame.part(), &text));
+            texts.push((frame.part(), text));
         }
+        let wanted = self.schemas.wanted(topic, texts.iter().map(|(part, text)| (*part, text.as_str())));
         let answers = self.schemas.register(&wanted, PATIENCE)?;
         for ((frame, wanted), answer) in held.frames.iter().zip(&wanted).zip(answers) {
             match answer {
@@ -115,7 +116,7 @@ impl Publisher {
 
     /// The registry refuses what a person wants. Its level is never changed from here.
     fn advise(&self, table: &TableName, wanted: &Wanted, refusal: &str) -> String {
-        let (url, subject) = (self.schemas.url(), wanted.subject());
+        let (url, subject) = (self.schemas.url(), &wanted.subject);
         format!(
             "{refusal}. Either let the registry take it, with `curl -X PUT -H 'Content-Type: application/json' -d \
              '{{\"compatibility\":\"NONE\"}}' {url}/config/{subject}` (and put the level back behind it), and release again; \

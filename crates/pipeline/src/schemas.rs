@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use change::{SourceInfo, Table};
-use schema_registry::{Part, RegisterError, Registry, SchemaId};
+use schema_registry::{Part, RegisterError, Registry, SchemaId, SubjectNaming};
 
 use crate::error::{Failure, Leg};
 use crate::evolution::digest;
@@ -30,28 +30,23 @@ impl Texts {
         Self { key, value, fingerprint }
     }
 
-    /// What a topic with these schemas wants of the registry: the value's schema last.
-    pub(crate) fn wanted(&self, topic: &str) -> Vec<Wanted> {
-        let key = self.key.iter().map(|text| Wanted::new(topic, Part::Key, text));
-        key.chain([Wanted::new(topic, Part::Value, &self.value)]).collect()
+    /// Both, the value's last.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Part, &str)> {
+        self.key.iter().map(|text| (Part::Key, text.as_str())).chain([(Part::Value, self.value.as_str())])
     }
 }
 
 /// A schema that the registry has to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    pub(crate) topic: String,
-    pub(crate) part: Part,
+    pub(crate) subject: String,
     pub(crate) text: String,
 }
 
 impl Wanted {
-    pub(crate) fn new(topic: &str, part: Part, text: &str) -> Self {
-        Self { topic: topic.to_owned(), part, text: text.to_owned() }
-    }
-
-    pub(crate) fn subject(&self) -> String {
-        schema_registry::subject(&self.topic, self.part)
+    /// Under a subject that is not of the user's naming: nobody else's records are judged with it.
+    pub(crate) fn own(topic: &str, part: Part, text: &str) -> Self {
+        Self { subject: schema_registry::subject(SubjectNaming::Topic, topic, part, ""), text: text.to_owned() }
     }
 }
 
@@ -91,7 +86,7 @@ impl Schemas {
         let until = clock::now().checked_add(patience);
         let mut requests = tokio::task::JoinSet::new();
         for (at, one) in wanted.iter().enumerate() {
-            let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject(), one.text.clone());
+            let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject.clone(), one.text.clone());
             requests.spawn_on(async move { (at, registry.register(&subject, &schema, until).await) }, &self.runtime);
         }
         let mut answers: Vec<Option<Answer>> = wanted.iter().map(|_| None).collect();
@@ -118,10 +113,19 @@ impl Schemas {
     }
 
     fn tell_silence(&self, waiting: Option<&Wanted>) {
-        let subject = waiting.map(Wanted::subject).unwrap_or_default();
+        let subject = waiting.map(|one| one.subject.as_str()).unwrap_or_default();
         let what = format!("no answer about {subject} for {} s; still asking", SILENCE.as_secs());
         tracing::warn!(leg = %Leg::Registry, "{what}");
         self.monitor.enter(State::Retrying, Some(format!("{}: {what}", Leg::Registry)), None);
+    }
+
+    /// What a topic wants of the registry: these schemas, under the subjects that the user's naming gives them.
+    pub(crate) fn wanted<'a>(&self, topic: &str, parts: impl Iterator<Item = (Part, &'a str)>) -> Vec<Wanted> {
+        let one = |(part, text): (Part, &str)| {
+            let record = event_avro::compatibility::record_name(text).unwrap_or_default();
+            Wanted { subject: self.registry.subject(topic, part, &record), text: text.to_owned() }
+        };
+        parts.map(one).collect()
     }
 
     /// The text of a schema that the registry knows, `None` if it does not answer or has lost it.
@@ -141,18 +145,24 @@ impl Schemas {
         self.registry.url().as_str().trim_end_matches('/').to_owned()
     }
 
-    /// Says which field offends the registry's rule.
+    /// What the registry's refusal comes to: which field offends its rule, or how a schema is registered.
     pub(crate) fn refusal(&self, one: &Wanted, error: &RegisterError) -> String {
         let until = clock::now().checked_add(SILENCE);
-        if matches!(error, RegisterError::Incompatible { .. })
-            && let Ok(Some(latest)) = self.runtime.block_on(self.registry.latest(&one.subject(), until))
-        {
-            let differences = event_avro::compatibility::differences(&latest.schema, &one.text);
-            if !differences.is_empty() {
-                return format!("{error}; against version {}: {}", latest.version, differences.join(", "));
+        match error {
+            RegisterError::NotRegistered { subject, schema } => {
+                format!("{error}. Whoever may, registers it with: {}", self.registry.registration(subject, schema))
             }
+            RegisterError::Incompatible { .. } => {
+                let latest = self.runtime.block_on(self.registry.latest(&one.subject, until));
+                let Ok(Some(latest)) = latest else { return error.to_string() };
+                let differences = event_avro::compatibility::differences(&latest.schema, &one.text).join(", ");
+                if differences.is_empty() {
+                    return error.to_string();
+                }
+                format!("{error}; against version {}: {differences}", latest.version)
+            }
+            _ => error.to_string(),
         }
-        error.to_string()
     }
 }
 

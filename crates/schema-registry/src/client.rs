@@ -1,13 +1,19 @@
 //! The requests to the registry, each with its own answer.
 //!
-//! Network errors, time-outs, 429 and 5xx are tried again until `until` (`None`: until the future is dropped). Everything
-//! else is an answer.
+//! Network errors, time-outs, 429 and 5xx are tried again until `until` (`None`: until the future is dropped); the last
+//! attempt may end [`Config::timeout`] after it. Everything else is an answer. How registries differ in their answers is
+//! told in `docs/registries.md` and played in `tests/registries.rs`.
+//!
+//! Schemas are sent as they are: without references, because each is whole by itself, and without `normalize`, because
+//! `event-avro` writes the same table the same way each time, and a registry's rewriting would only move the text away
+//! from what events are encoded with.
 
 use crate::cache::Cache;
 use crate::config::{Auth, Config};
 use crate::error::{CheckError, ConfigError, RegisterError, RequestError};
 use crate::frame::SchemaId;
 use crate::retry::Retry;
+use crate::subject::{Part, subject};
 use crate::tls;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
@@ -25,7 +31,7 @@ const BODY_LIMIT: usize = 16 << 20;
 /// What is quoted of a registry's text in an error.
 const QUOTE_LIMIT: usize = 2_000;
 
-/// The newest version under a subject.
+/// One version under a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Latest {
     pub version: u32,
@@ -37,6 +43,7 @@ pub struct Latest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
     Latest,
+    /// Those that the subject's level asks for: the latest, or all of them where it is a transitive one.
     All,
     Version(u32),
 }
@@ -126,7 +133,17 @@ impl Registry {
         self.config.url()
     }
 
-    /// Registers a schema, or finds it registered. Asked once per subject and text.
+    /// The subject of one half of a topic's records, by the configured strategy; `record` is the full name of its record.
+    pub fn subject(&self, topic: &str, part: Part, record: &str) -> String {
+        subject(self.config.subject_naming, topic, part, record)
+    }
+
+    /// The id of a schema, asked once per subject and text: the schema is registered, or found registered where
+    /// [`Config::register`] is false.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::is_transient`] tells an outage, on which the same call may succeed later, from an answer.
     pub async fn register(
         &self,
         subject: &str,
@@ -136,17 +153,23 @@ impl Registry {
         if let Some(id) = self.cached(subject, schema) {
             return Ok(id);
         }
+        let id = if self.config.register {
+            self.add(subject, schema, until).await?
+        } else {
+            self.find(subject, schema, until).await?
+        };
+        self.know(subject, schema, id);
+        Ok(id)
+    }
+
+    async fn add(&self, subject: &str, schema: &str, until: Option<Instant>) -> Result<SchemaId, RegisterError> {
         let body = SchemaBody::avro(schema);
         let path = ["subjects", subject, "versions"];
         let answer = self.ask(Method::POST, &path, &[], Some(&body), subject, until).await?;
         let (code, reason) = answer.error();
         let subject = subject.to_owned();
         match answer.status.as_u16() {
-            200..300 => {
-                let Id { id } = answer.parse()?;
-                self.remember(&subject, schema, id);
-                Ok(id)
-            }
+            200..300 => Ok(answer.parse::<Id>()?.id),
             409 => {
                 let messages = self.reasons(&subject, schema, reason).await;
                 Err(RegisterError::Incompatible { subject, messages })
@@ -157,6 +180,13 @@ impl Registry {
         }
     }
 
+    async fn find(&self, subject: &str, schema: &str, until: Option<Instant>) -> Result<SchemaId, RegisterError> {
+        match self.look_up(subject, schema, until).await? {
+            Some(id) => Ok(id),
+            None => Err(RegisterError::NotRegistered { subject: subject.to_owned(), schema: schema.to_owned() }),
+        }
+    }
+
     /// Why a schema is incompatible, one sentence each if the registry gives them; else what the refusal said.
     async fn reasons(&self, subject: &str, schema: &str, refusal: String) -> Vec<String> {
         let soon = Instant::now().checked_add(Duration::from_secs(2));
@@ -164,6 +194,14 @@ impl Registry {
             Ok(judged) if !judged.messages.is_empty() => judged.messages,
             _ => vec![refusal],
         }
+    }
+
+    /// The request that registers a schema, as a command for a shell. It carries no login.
+    pub fn registration(&self, subject: &str, schema: &str) -> String {
+        // A struct of two texts always becomes JSON.
+        let body = serde_json::to_string(&SchemaBody::avro(schema)).unwrap_or_default().replace('\'', r"'\''");
+        let url = self.address(&["subjects", subject, "versions"], &[]);
+        format!("curl -X POST -H 'Content-Type: {CONTENT}' --data '{body}' '{url}'")
     }
 
     /// The id of a schema that is already registered under the subject; registers nothing.
@@ -196,7 +234,35 @@ impl Registry {
         self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
     }
 
-    /// Asks the registry to judge a schema without registering it. A subject without versions accepts any.
+    /// The numbers of the versions under the subject, oldest first; empty when the registry does not know the subject.
+    /// Deleted versions are not among them.
+    pub async fn versions(&self, subject: &str, until: Option<Instant>) -> Result<Vec<u32>, RequestError> {
+        let path = ["subjects", subject, "versions"];
+        let found = self.ask(Method::GET, &path, &[], None, subject, until).await?.found::<Vec<u32>>()?;
+        let mut versions = found.unwrap_or_default();
+        // Nobody promises an order.
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// One version under the subject, `None` if there is none with this number, or if it was deleted.
+    pub async fn version(
+        &self,
+        subject: &str,
+        version: u32,
+        until: Option<Instant>,
+    ) -> Result<Option<Latest>, RequestError> {
+        let number = version.to_string();
+        let path = ["subjects", subject, "versions", number.as_str()];
+        self.ask(Method::GET, &path, &[], None, subject, until).await?.found()
+    }
+
+    /// Asks the registry to judge a schema by the subject's level, without registering it. A subject without versions
+    /// accepts any.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckError::Invalid`] when it is no schema; a 404 when [`Against::Version`] names one that is not there.
     pub async fn check_compatibility(
         &self,
         subject: &str,
@@ -204,20 +270,38 @@ impl Registry {
         against: Against,
         until: Option<Instant>,
     ) -> Result<Compatibility, CheckError> {
-        let version = match against {
-            Against::Latest => Some("latest".to_owned()),
-            Against::Version(version) => Some(version.to_string()),
-            Against::All => None,
+        let answer = match against {
+            Against::Latest => self.judge(subject, schema, Some("latest"), until).await?,
+            Against::Version(version) => self.judge(subject, schema, Some(&version.to_string()), until).await?,
+            Against::All => match self.judge(subject, schema, None, until).await {
+                // Karapace and Redpanda have no such address. Asked about the latest version, they judge all of them where
+                // the level is transitive.
+                Err(RequestError::NotARegistry { status: 404, .. }) => {
+                    self.judge(subject, schema, Some("latest"), until).await?
+                }
+                answer => answer?,
+            },
         };
-        let mut path = vec!["compatibility", "subjects", subject, "versions"];
-        path.extend(version.as_deref());
-        let body = SchemaBody::avro(schema);
-        let answer = self.ask(Method::POST, &path, &[("verbose", "true")], Some(&body), subject, until).await?;
-        if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
-            return Err(CheckError::Invalid { subject: subject.to_owned(), reason: answer.error().1 });
+        match (answer.status.as_u16(), against) {
+            (422, _) => Err(CheckError::Invalid { subject: subject.to_owned(), reason: answer.error().1 }),
+            (404, Against::Version(_)) => Err(answer.unexpected().into()),
+            (404, _) => Ok(Compatibility { is_compatible: true, messages: Vec::new() }),
+            (200..300, _) => Ok(answer.parse()?),
+            _ => Err(answer.unexpected().into()),
         }
-        let none = Compatibility { is_compatible: true, messages: Vec::new() };
-        Ok(answer.found()?.unwrap_or(none))
+    }
+
+    async fn judge(
+        &self,
+        subject: &str,
+        schema: &str,
+        version: Option<&str>,
+        until: Option<Instant>,
+    ) -> Result<Answer, RequestError> {
+        let mut path = vec!["compatibility", "subjects", subject, "versions"];
+        path.extend(version);
+        let body = SchemaBody::avro(schema);
+        self.ask(Method::POST, &path, &[("verbose", "true")], Some(&body), subject, until).await
     }
 
     /// The level in force for the subject: its own, or the registry's.
@@ -253,6 +337,13 @@ impl Registry {
         }
     }
 
+    /// Takes an id as given, so that [`Registry::register`] does not ask for it: one that a checkpoint remembers, after a
+    /// restart while the registry is away. An id never changes its schema, so it holds unless the schema was deleted for
+    /// good.
+    pub fn know(&self, subject: &str, schema: &str, id: SchemaId) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(subject, schema, id);
+    }
+
     /// Forgets all cached ids, after the registry was restored or replaced.
     pub fn forget(&self) {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).forget();
@@ -260,10 +351,6 @@ impl Registry {
 
     fn cached(&self, subject: &str, schema: &str) -> Option<SchemaId> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(subject, schema)
-    }
-
-    fn remember(&self, subject: &str, schema: &str, id: SchemaId) {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(subject, schema, id);
     }
 
     /// One request, tried until it is answered. `what` names the object in errors.
@@ -390,8 +477,11 @@ impl Answer {
     fn judged(self) -> Result<Self, RequestError> {
         match self.status.as_u16() {
             status @ (401 | 403) => Err(RequestError::Unauthorized { url: self.url, status, what: self.what }),
-            // A registry's 404 carries a code; anything else's does not.
-            status @ 404 if self.error().0.is_none() => Err(RequestError::NotARegistry { url: self.url, status }),
+            // A registry's 404 carries a code of its own (40401, ...); anything else's, and that of Confluent's registry for
+            // a path that it does not serve, does not.
+            status @ 404 if matches!(self.error().0, None | Some(404)) => {
+                Err(RequestError::NotARegistry { url: self.url, status })
+            }
             status @ 300..=399 => Err(RequestError::NotARegistry { url: self.url, status }),
             _ => Ok(self),
         }

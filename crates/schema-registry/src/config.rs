@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::retry::RetryPolicy;
+use crate::subject::SubjectNaming;
 use reqwest::Url;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -30,6 +31,9 @@ pub struct Config {
     /// The root of Confluent's API, which may lie under a path (`/apis/ccompat/v7`). Never holds user or password.
     url: Url,
     pub auth: Auth,
+    /// Whether schemas may be registered. If not they are only looked up: somebody else registers them, a CI job say.
+    pub register: bool,
+    pub subject_naming: SubjectNaming,
     /// Certificates (PEM) to trust instead of the system's.
     pub ca: Option<PathBuf>,
     /// Of one attempt.
@@ -58,7 +62,15 @@ impl Config {
         if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
             return Err(ConfigError::Url("it names no host".to_owned()));
         }
-        Ok(Self { url, auth, ca: None, timeout: DEFAULT_TIMEOUT, retry: RetryPolicy::default() })
+        Ok(Self {
+            url,
+            auth,
+            register: true,
+            subject_naming: SubjectNaming::default(),
+            ca: None,
+            timeout: DEFAULT_TIMEOUT,
+            retry: RetryPolicy::default(),
+        })
     }
 
     /// The address, free of credentials.

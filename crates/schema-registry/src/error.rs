@@ -45,6 +45,11 @@ pub enum RegisterError {
     Incompatible { subject: String, messages: Vec<String> },
     #[error("subject {subject}: the registry does not accept the schema: {reason}")]
     Invalid { subject: String, reason: String },
+    /// `registry.register` is false, and nobody else has registered the schema. Its text is not shown: it may be long.
+    #[error(
+        "subject {subject}: the schema is not registered, and registry.register = false forbids headwater to register it"
+    )]
+    NotRegistered { subject: String, schema: String },
     #[error("subject {subject}: the registry takes no new schema here ({reason}); set its mode to READWRITE")]
     ReadOnly { subject: String, reason: String },
     #[error(transparent)]
@@ -52,6 +57,7 @@ pub enum RegisterError {
 }
 
 impl RegisterError {
+    /// Whether the same call may succeed later without anybody changing anything: the registry is away or busy.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Request(error) if error.is_transient())
     }

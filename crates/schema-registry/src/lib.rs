@@ -3,7 +3,7 @@
 //! * [`config`]: address, credentials and bounds, with nothing secret ever printed.
 //! * [`client`]: the requests. [`retry`] says how often and how long one is tried; [`error`] what its failure means.
 //! * [`cache`]: ids already known, so that a schema is sent once.
-//! * [`subject`]: the name a topic's schemas are kept under.
+//! * [`subject`]: the name a topic's schemas are kept under, by one of three strategies.
 //! * [`frame`]: the five bytes before each Avro body.
 //!
 //! Nothing here understands a schema: it is text that the registry judges.
@@ -22,4 +22,4 @@ pub use config::{Auth, Config};
 pub use error::{CheckError, ConfigError, RegisterError, RequestError};
 pub use frame::{FrameError, SchemaId, header, split};
 pub use retry::{Retry, RetryPolicy};
-pub use subject::{Part, subject};
+pub use subject::{Part, SubjectNaming, subject};

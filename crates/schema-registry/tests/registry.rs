@@ -248,3 +248,19 @@ async fn a_slow_registry_is_asked_again() {
     assert!(matches!(&error, RequestError::Unreachable { attempts: 2.., .. }), "{error}");
     assert!(error.to_string().contains("no answer in time"), "{error}");
 }
+
+#[tokio::test]
+async fn versions_are_listed_in_their_order_and_read_one_by_one() {
+    let server = MockServer::start().await;
+    answer(&server, "GET", "/subjects/t/versions", ResponseTemplate::new(200).set_body_json(json!([3, 1]))).await;
+    let body = json!({"subject": "t", "version": 3, "id": 9, "schema": SCHEMA});
+    answer(&server, "GET", "/subjects/t/versions/3", ResponseTemplate::new(200).set_body_json(body)).await;
+    answer(&server, "GET", "/subjects/t/versions/2", error(404, 40402, "Version not found.")).await;
+    answer(&server, "GET", "/subjects/u/versions", error(404, 40401, "Subject not found.")).await;
+    let registry = client(&server);
+    assert_eq!(registry.versions("t", soon()).await.unwrap(), [1, 3]);
+    assert_eq!(registry.versions("u", soon()).await.unwrap(), Vec::<u32>::new());
+    let found = registry.version("t", 3, soon()).await.unwrap().unwrap();
+    assert_eq!((found.version, found.id, found.schema.as_str()), (3, SchemaId(9), SCHEMA));
+    assert_eq!(registry.version("t", 2, soon()).await.unwrap(), None);
+}

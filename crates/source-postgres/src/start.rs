@@ -186,7 +186,7 @@ fn captured(control: &mut Connection, patterns: &Patterns) -> Result<Vec<Candida
 }
 
 /// The table as the catalogue shows it now, and as far as it is published. `None`: it is gone.
-fn describe(control: &mut Connection, publication: &str, table: &Candidate) -> Result<Option<Table>, Error> {
+pub(crate) fn describe(control: &mut Connection, publication: &str, table: &Candidate) -> Result<Option<Table>, Error> {
     let published = catalog::published(control, publication, table)?;
     let Some(relation) = catalog::as_relation(control, table, &published)? else { return Ok(None) };
     let types = resolve::types(control, &relation.columns)?;

@@ -53,6 +53,15 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
+/// The same server and login for another database. The name needs no escape: it is one that we made.
+pub(crate) fn with_database(url: &str, database: &str) -> String {
+    let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
+    let (scheme, rest) = place.split_once("://").unwrap_or(("postgres", place));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{scheme}://{authority}/{database}{query}")
+}
+
 fn bad(url: &str, why: impl std::fmt::Display) -> Error {
     Error::stop(
         format!("url: {why} in {}", without_password(url)),
@@ -180,6 +189,17 @@ mod tests {
         assert_eq!(parse("postgres://me@[::1]:7/x").unwrap().name(), "[::1]:7");
         for url in ["postgres://me@%2Frun%2Fpg:7/x", "postgres://me@/x?host=/run/pg&port=7"] {
             assert_eq!(parse(url).unwrap().name(), "/run/pg/.s.PGSQL.7");
+        }
+    }
+
+    #[test]
+    fn another_database_of_the_same_server() {
+        for (url, other) in [
+            ("postgres://me:p%40ss@h:6543/shop?sslmode=require", "postgres://me:p%40ss@h:6543/check?sslmode=require"),
+            ("postgres://me@h", "postgres://me@h/check"),
+            ("postgresql://me@/shop?host=/run/pg", "postgresql://me@/check?host=/run/pg"),
+        ] {
+            assert_eq!(with_database(url, "check"), other);
         }
     }
 

@@ -30,6 +30,12 @@ pub fn differences(old: &str, new: &str) -> Vec<String> {
     found
 }
 
+/// The full name of the record that a schema's text describes. `None`: it describes none.
+pub fn record_name(schema: &str) -> Option<String> {
+    let schema: Value = serde_json::from_str(schema).ok()?;
+    schema.get("fields").map(|_| full_name(&schema))
+}
+
 fn compare(found: &mut Vec<String>, path: &str, old: &Value, new: &Value, except: &[&str]) {
     let (old, new) = (fields(old), fields(new));
     for (name, old_type) in &old {

@@ -38,7 +38,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use differences::differences;
+pub use differences::{differences, record_name};
 pub use form::{Base, Form, Logical};
 pub use shape::{Field, KeyField, NoShape, Shape};
 

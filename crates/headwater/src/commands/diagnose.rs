@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use change::{Finding, Severity};
+use change::{Described, Finding, Severity};
+use event_avro::Naming;
+use schema_registry::{Part, RegisterError};
 
 use crate::assemble;
 use crate::cli::Output;
@@ -133,16 +135,59 @@ fn look_at_registry(config: &Config) -> Result<Vec<Finding>, Failure> {
         .build()
         .map_err(|error| Failure::unexpected(format!("cannot start the runtime: {error}")))?;
     let until = Instant::now().checked_add(REGISTRY);
-    let found = match runtime.block_on(registry.global_level(until)) {
-        Ok(level) => {
-            finding(Severity::Good, "registry", format!("{} answers; its level is {level:?}", registry.url()), None)
-        }
+    let level = match runtime.block_on(registry.global_level(until)) {
+        Ok(level) => level,
         Err(error) => {
             let help = Some("check registry.url, its path and the login".to_owned());
-            finding(Severity::Problem, "registry", error.to_string(), help)
+            return Ok(vec![finding(Severity::Problem, "registry", error.to_string(), help)]);
         }
     };
-    Ok(vec![found])
+    let what = format!("{} answers; its level is {level:?}", registry.url());
+    let mut findings = vec![finding(Severity::Good, "registry", what, None)];
+    if !config.registry.register {
+        findings.extend(look_at_schemas(config, &registry, &runtime));
+    }
+    Ok(findings)
+}
+
+/// Where schemas may only be looked up: which ones somebody else has still to register, and how.
+fn look_at_schemas(
+    config: &Config,
+    registry: &schema_registry::Registry,
+    runtime: &tokio::runtime::Runtime,
+) -> Vec<Finding> {
+    // That the database cannot be asked is said with the source's findings.
+    let Ok(Described { info, tables }) = assemble::database(config).describe() else { return Vec::new() };
+    let prefix = &config.kafka.topic_prefix;
+    let naming = Naming { prefix: prefix.clone() };
+    let mut missing = Vec::new();
+    let mut found = 0;
+    for table in &tables {
+        let Ok(topic) = event_avro::topic(prefix, &table.name.schema, &table.name.table) else { continue };
+        let key = event_avro::key_schema(table, &naming);
+        let key = key.map(|schema| (Part::Key, event_avro::key_record(table, &naming), schema));
+        let value = event_avro::value_schema(table, &info, &naming);
+        let value = (Part::Value, event_avro::value_record(table, &naming), value);
+        for (part, record, schema) in key.into_iter().chain([value]) {
+            let subject = registry.subject(&topic, part, &record);
+            let until = Instant::now().checked_add(REGISTRY);
+            let what = format!("subject {subject}");
+            match runtime.block_on(registry.register(&subject, &schema, until)) {
+                Ok(_) => found += 1,
+                Err(error @ RegisterError::NotRegistered { .. }) => {
+                    let help = registry.registration(&subject, &schema);
+                    missing.push(finding(Severity::Problem, &what, error.to_string(), Some(help)));
+                }
+                // Whoever does not answer this question does not answer the others.
+                Err(error) => return vec![finding(Severity::Problem, &what, error.to_string(), None)],
+            }
+        }
+    }
+    if missing.is_empty() {
+        let what = format!("all {found} are registered; headwater registers none (registry.register = false)");
+        return vec![finding(Severity::Good, "schemas", what, None)];
+    }
+    missing
 }
 
 fn finding(severity: Severity, subject: &str, what: String, help: Option<String>) -> Finding {

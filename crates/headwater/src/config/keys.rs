@@ -284,6 +284,20 @@ pub const KEYS: &[Key] = &[
     key("registry.token", Kind::Secret, Absent::Nothing, "Bearer token, instead of `username` and `password`."),
     key("registry.ca", Kind::Text, Absent::Nothing, "File with the certificate authorities to trust, in PEM."),
     key(
+        "registry.register",
+        Kind::Bool,
+        Absent::Value("true"),
+        "Whether headwater registers schemas. With `false` it only looks them up, and a schema that somebody else (a CI job) \
+         has not registered stops a new pipeline; later, it holds its table until it is registered.",
+    ),
+    key(
+        "registry.subject_naming",
+        Kind::Choice(&["topic", "record", "topic-record"]),
+        Absent::Value("topic"),
+        "Under which subject a schema is kept: `<topic>-key` and `<topic>-value`, the full name of its record \
+         (`<prefix>.<schema>.<table>.Key` and `.Envelope`), or `<topic>-<full name>`.",
+    ),
+    key(
         "evolution.on_change",
         Kind::Choice(&["evolve", "strict", "accept"]),
         Absent::Value("evolve"),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pipeline::{OnChange, Policy};
+use schema_registry::SubjectNaming;
 use secrecy::SecretString;
 use source_postgres::Snapshot;
 
@@ -101,6 +102,8 @@ pub struct Registry {
     pub url: String,
     pub login: Login,
     pub ca: Option<PathBuf>,
+    pub register: bool,
+    pub subject_naming: SubjectNaming,
 }
 
 /// How the registry knows us.
@@ -252,6 +255,12 @@ fn registry(take: &mut Take<'_>) -> Option<Registry> {
     let password = take.text("registry.password");
     let token = take.text("registry.token");
     let ca = take.path("registry.ca");
+    let register = take.flag("registry.register");
+    let subject_naming = take.text("registry.subject_naming").map(|text| match text.expose() {
+        "record" => SubjectNaming::Record,
+        "topic-record" => SubjectNaming::TopicRecord,
+        _ => SubjectNaming::Topic,
+    });
     let login = match (username, password, token) {
         (None, None, None) => Login::None,
         (None, None, Some(token)) => Login::Token(token.secret()),
@@ -276,7 +285,7 @@ fn registry(take: &mut Take<'_>) -> Option<Registry> {
             return None;
         }
     };
-    Some(Registry { url: url?, login, ca })
+    Some(Registry { url: url?, login, ca, register: register?, subject_naming: subject_naming? })
 }
 
 fn evolution(take: &mut Take<'_>) -> Policy {

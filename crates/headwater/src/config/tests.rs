@@ -148,6 +148,8 @@ fn nothing_shows_a_secret() {
     "registry.url": "http://localhost:8081",
     "registry.username": "registry",
     "registry.password": "[hidden]",
+    "registry.register": "true",
+    "registry.subject_naming": "topic",
     "admin.listen": "127.0.0.1:9808",
 }
 "###);

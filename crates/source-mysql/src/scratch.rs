@@ -1,0 +1,185 @@
+//! Databases of its own on a server that somebody gives, to see what a migration makes of tables. They have the names that
+//! the migration uses, so the server must not have them yet; they are dropped with the value.
+
+use change::{ColumnType, Described, SourceError, Table};
+
+use crate::catalog::{field, identifier, literal, qualified};
+use crate::config::Config;
+use crate::connection::{Connection, Purpose};
+use crate::describe::describe;
+use crate::error::Error;
+use crate::script;
+
+/// The databases. Dropping the value drops them.
+#[derive(Debug)]
+pub struct Scratch {
+    config: Config,
+    /// Those that were made, and nothing else.
+    databases: Vec<String>,
+}
+
+impl Scratch {
+    /// Makes empty databases of these names, on the server that `config` names.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked, refuses, or has one of them already: then nothing is made.
+    pub fn create(config: &Config, databases: &[String]) -> Result<Self, SourceError> {
+        config.validate()?;
+        let mut scratch = Self { config: config.clone(), databases: Vec::new() };
+        scratch.make(databases)?;
+        Ok(scratch)
+    }
+
+    fn make(&mut self, databases: &[String]) -> Result<(), Error> {
+        let mut control = Connection::open(&self.config, Purpose::Control)?;
+        let doing = "asking for the databases";
+        let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
+        let names = names.join(", ");
+        let query = format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({names})");
+        if let Some(row) = control.query(doing, &query)?.first() {
+            let name = field(row, 0, doing)?;
+            return Err(Error::stop(
+                format!(
+                    "the server has a database {name} already: the check makes and drops it, and would destroy yours"
+                ),
+                "give --server an empty server, such as a container that only the check uses",
+            ));
+        }
+        for name in databases {
+            // Without a character set of its own the server's default holds, as for the application's databases.
+            control
+                .execute(&format!("making the database {name}"), &format!("CREATE DATABASE {}", identifier(name)))?;
+            self.databases.push(name.clone());
+        }
+        control.close();
+        Ok(())
+    }
+
+    /// Makes tables as far as events know them: columns, NOT NULL, the key as primary key.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses one of them.
+    pub fn build(&self, tables: &[Table]) -> Result<(), SourceError> {
+        Ok(self.build_all(tables)?)
+    }
+
+    fn build_all(&self, tables: &[Table]) -> Result<(), Error> {
+        let mut control = Connection::open(&self.config, Purpose::Control)?;
+        for table in tables {
+            let mut columns = Vec::with_capacity(table.columns.len() + 1);
+            for column in &table.columns {
+                let kind = if column.sql_type.is_empty() { base(column.kind) } else { column.sql_type.clone() };
+                let rule = if column.nullable == Some(false) { "NOT NULL" } else { "NULL" };
+                columns.push(format!("{} {kind} {rule}", identifier(&column.name)));
+            }
+            let key: Vec<_> = table.key.iter().filter_map(|index| table.columns.get(*index)).collect();
+            if !key.is_empty() {
+                let key: Vec<String> = key.iter().map(|column| identifier(&column.name)).collect();
+                columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
+            }
+            let statement = format!("CREATE TABLE {} ({})", qualified(&table.name), columns.join(", "));
+            control.execute(&format!("rebuilding {}", table.name), &statement)?;
+        }
+        control.close();
+        Ok(())
+    }
+
+    /// Runs the statements of a file one after the other in a session of their own, as long as `wanted` says so. Where there
+    /// is one database, names without a database mean it. `file` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// The first statement that the server refuses, with its line; [`SourceError::Stop`] when it is not wanted any more.
+    pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
+        let statements = script::split(text).map_err(|client| {
+            Error::stop(
+                format!("{file}, line {}: {} is a command of the client's, not SQL", client.line, client.command),
+                "give the SQL alone, and the included file's name on the command line",
+            )
+        })?;
+        let mut control = Connection::open(&self.config, Purpose::Control)?;
+        // As the application's sessions have it: ours is pinned for reading.
+        control.execute("setting up the session", "SET SESSION sql_mode = DEFAULT")?;
+        if let [database] = &self.databases[..] {
+            control.execute("setting up the session", &format!("USE {}", identifier(database)))?;
+        }
+        for statement in statements {
+            if !wanted() {
+                return Err(SourceError::Stop {
+                    what: format!("{file}, line {}: interrupted", statement.line),
+                    help: "nothing is left on the server; run the check again".to_owned(),
+                });
+            }
+            control.execute(&format!("{file}, line {}", statement.line), statement.sql)?;
+        }
+        control.close();
+        Ok(())
+    }
+
+    /// The tables that match, as they are now.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked.
+    pub fn describe(&self) -> Result<Described, SourceError> {
+        describe(&self.config)
+    }
+
+    /// Drops the databases. Without this call they are dropped with the value, and a failure is only logged.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked, or refuses.
+    pub fn remove(mut self) -> Result<(), SourceError> {
+        Ok(self.drop_databases()?)
+    }
+
+    fn drop_databases(&mut self) -> Result<(), Error> {
+        let databases = std::mem::take(&mut self.databases);
+        if databases.is_empty() {
+            return Ok(());
+        }
+        let mut control = Connection::open(&self.config, Purpose::Control)?;
+        let mut result = Ok(());
+        for name in databases {
+            let statement = format!("DROP DATABASE IF EXISTS {}", identifier(&name));
+            let dropped = control.execute(&format!("dropping the database {name}"), &statement);
+            if dropped.is_err() {
+                tracing::error!("a database was left behind; run: {statement};");
+            }
+            // The others go in any case.
+            result = result.and(dropped);
+        }
+        control.close();
+        result
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let databases = self.databases.clone();
+        if let Err(error) = self.drop_databases() {
+            tracing::error!(%error, ?databases, "databases were left behind: drop them");
+        }
+    }
+}
+
+/// A type whose values have this form.
+fn base(form: ColumnType) -> String {
+    match form {
+        ColumnType::Boolean => "bit(1)".to_owned(),
+        ColumnType::Long => "bigint".to_owned(),
+        ColumnType::Float => "float".to_owned(),
+        ColumnType::Double => "double".to_owned(),
+        ColumnType::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
+        ColumnType::Text | ColumnType::Array { .. } => "longtext".to_owned(),
+        ColumnType::Uuid => "char(36)".to_owned(),
+        ColumnType::Bytes => "longblob".to_owned(),
+        ColumnType::Date => "date".to_owned(),
+        ColumnType::Time => "time(6)".to_owned(),
+        ColumnType::LocalTimestamp => "datetime(6)".to_owned(),
+        ColumnType::Timestamp => "timestamp(6)".to_owned(),
+    }
+}

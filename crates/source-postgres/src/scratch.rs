@@ -1,0 +1,232 @@
+//! A database of its own on a server that somebody gives, to see what a migration makes of tables. It is dropped with the
+//! value; nothing else on the server is touched by us, whatever the migration itself does.
+
+use std::collections::BTreeSet;
+
+use change::{ColumnType, Described, SourceError, Table};
+
+use crate::catalog;
+use crate::config::Config;
+use crate::connection::{Connection, Purpose};
+use crate::describe::describe;
+use crate::error::Error;
+use crate::{script, sql, url};
+
+/// The database. Dropping the value drops it.
+#[derive(Debug)]
+pub struct Scratch {
+    /// For the database that the URL names.
+    outside: Config,
+    /// For the database itself.
+    inside: Config,
+    name: String,
+    dropped: bool,
+}
+
+impl Scratch {
+    /// Makes an empty database called `name`, on the server that `config` names.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked, refuses, or has a database of this name.
+    pub fn create(config: &Config, name: &str) -> Result<Self, SourceError> {
+        config.validate()?;
+        let mut inside = config.clone();
+        inside.url = url::with_database(&config.url, name);
+        Connection::open(config, Purpose::Control).and_then(|mut control| {
+            let doing = format!("making the database {name}");
+            // The other template may have tables in it, and nobody may be connected to it.
+            control.query(&doing, &format!("CREATE DATABASE {} TEMPLATE template0", sql::identifier(name)))?;
+            control.close();
+            Ok(())
+        })?;
+        Ok(Self { outside: config.clone(), inside, name: name.to_owned(), dropped: false })
+    }
+
+    /// Makes tables as far as events know them: columns, NOT NULL, labels of enums, the key as primary key. A type that the
+    /// server does not have becomes one of the same name, with values of the same form.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses one of them.
+    pub fn build(&self, tables: &[Table]) -> Result<(), SourceError> {
+        Ok(self.build_all(tables)?)
+    }
+
+    fn build_all(&self, tables: &[Table]) -> Result<(), Error> {
+        let mut control = self.session()?;
+        let schemas: BTreeSet<&str> = tables.iter().map(|table| table.name.schema.as_str()).collect();
+        for schema in schemas {
+            make_schema(&mut control, schema)?;
+        }
+        for table in tables {
+            let doing = format!("rebuilding {}", table.name);
+            let mut columns = Vec::with_capacity(table.columns.len() + 1);
+            for column in &table.columns {
+                let form = base(column.kind);
+                let name = if column.sql_type.is_empty() { form.clone() } else { column.sql_type.clone() };
+                let kind = ensure_type(&mut control, &doing, &name, &form, &column.labels)?;
+                let rule = if column.nullable == Some(false) { " NOT NULL" } else { "" };
+                columns.push(format!("{} {kind}{rule}", sql::identifier(&column.name)));
+            }
+            let key: Vec<_> = table.key.iter().filter_map(|index| table.columns.get(*index)).collect();
+            if !key.is_empty() {
+                let key: Vec<String> = key.iter().map(|column| sql::identifier(&column.name)).collect();
+                columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
+            }
+            control.query(&doing, &format!("CREATE TABLE {} ({})", sql::table(&table.name), columns.join(", ")))?;
+        }
+        control.close();
+        Ok(())
+    }
+
+    /// Runs the statements of a file one after the other in a session of their own, as long as `wanted` says so. `file` is
+    /// for messages.
+    ///
+    /// # Errors
+    ///
+    /// The first statement that the server refuses, with its line; [`SourceError::Stop`] when it is not wanted any more.
+    pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
+        let statements = script::split(text).map_err(|meta| {
+            Error::stop(
+                format!("{file}, line {}: {} is a command of psql's, not SQL", meta.line, meta.command),
+                "give the SQL alone: put the included file's name on the command line, and take other commands out",
+            )
+        })?;
+        let mut control = self.session()?;
+        for statement in statements {
+            if !wanted() {
+                return Err(SourceError::Stop {
+                    what: format!("{file}, line {}: interrupted", statement.line),
+                    help: "nothing is left on the server; run the check again".to_owned(),
+                });
+            }
+            control.query(&format!("{file}, line {}", statement.line), statement.sql)?;
+        }
+        control.close();
+        Ok(())
+    }
+
+    /// The tables that match, as they are in this database now.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked.
+    pub fn describe(&self) -> Result<Described, SourceError> {
+        describe(&self.inside)
+    }
+
+    /// Drops the database. Without this call it is dropped with the value, and a failure is only logged.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be asked, or refuses.
+    pub fn remove(mut self) -> Result<(), SourceError> {
+        Ok(self.drop_database()?)
+    }
+
+    fn drop_database(&mut self) -> Result<(), Error> {
+        if std::mem::replace(&mut self.dropped, true) {
+            return Ok(());
+        }
+        let mut control = Connection::open(&self.outside, Purpose::Control)?;
+        let doing = format!("dropping the database {}", self.name);
+        control.query(&doing, &self.drop_statement())?;
+        control.close();
+        Ok(())
+    }
+
+    fn drop_statement(&self) -> String {
+        format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", sql::identifier(&self.name))
+    }
+
+    /// A session as a migration's: names without a schema mean `public`.
+    fn session(&self) -> Result<Connection, Error> {
+        let mut control = Connection::open(&self.inside, Purpose::Control)?;
+        control.query("setting up the session", "SET search_path = \"$user\", public")?;
+        Ok(control)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = self.drop_database() {
+            tracing::error!(%error, "a database was left behind; run: {};", self.drop_statement());
+        }
+    }
+}
+
+fn make_schema(control: &mut Connection, schema: &str) -> Result<(), Error> {
+    let statement = format!("CREATE SCHEMA IF NOT EXISTS {}", sql::identifier(schema));
+    control.query(&format!("making the schema {schema}"), &statement).map(drop)
+}
+
+/// The type to declare a column with: the one of this name, which is made if the server does not have it.
+fn ensure_type(
+    control: &mut Connection,
+    doing: &str,
+    name: &str,
+    form: &str,
+    labels: &[String],
+) -> Result<String, Error> {
+    let (element, brackets) = name.strip_suffix("[]").map_or((name, ""), |element| (element, "[]"));
+    let form = form.strip_suffix("[]").unwrap_or(form);
+    // Of a type that is not there a modifier means nothing.
+    let bare = element.split_once('(').map_or(element, |(bare, _)| bare.trim_end());
+    let rows = control.query(doing, &format!("SELECT to_regtype({}) IS NOT NULL", sql::literal(bare)))?;
+    if rows.first().is_some_and(|row| catalog::flag(row, 0)) {
+        return Ok(name.to_owned());
+    }
+    let Some((schema, _)) = split_name(bare) else { return Ok(format!("{form}{brackets}")) };
+    control.query(doing, &format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
+    let statement = if labels.is_empty() {
+        format!("CREATE DOMAIN {bare} AS {form}")
+    } else {
+        let labels: Vec<String> = labels.iter().map(|label| sql::literal(label)).collect();
+        format!("CREATE TYPE {bare} AS ENUM ({})", labels.join(", "))
+    };
+    control.query(doing, &statement)?;
+    Ok(format!("{bare}{brackets}"))
+}
+
+/// Schema and name of a type as the server prints it, both quoted where they have to be. `None`: it has no schema, and so is
+/// no name that could be made.
+fn split_name(name: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let dot = name.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        byte == b'.' && !quoted
+    })?;
+    Some((name.get(..dot)?, name.get(dot + 1..)?))
+}
+
+/// A type whose values have this form.
+fn base(form: ColumnType) -> String {
+    match form {
+        ColumnType::Boolean => "boolean".to_owned(),
+        ColumnType::Long => "bigint".to_owned(),
+        ColumnType::Float => "real".to_owned(),
+        ColumnType::Double => "double precision".to_owned(),
+        ColumnType::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
+        ColumnType::Text => "text".to_owned(),
+        ColumnType::Uuid => "uuid".to_owned(),
+        ColumnType::Bytes => "bytea".to_owned(),
+        ColumnType::Date => "date".to_owned(),
+        ColumnType::Time => "time".to_owned(),
+        ColumnType::LocalTimestamp => "timestamp".to_owned(),
+        ColumnType::Timestamp => "timestamptz".to_owned(),
+        ColumnType::Array { element, .. } => format!("{}[]", base(element.form())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_types() {
+        assert_eq!(split_name("public.mood"), Some(("public", "mood")));
+        assert_eq!(split_name("\"a.b\".\"c.d\""), Some(("\"a.b\"", "\"c.d\"")));
+        assert_eq!(split_name("type 1234"), None);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod judged;
 mod level;
+mod properties;
 
 use serde::Deserialize;
 use serde_json::Value as Json;

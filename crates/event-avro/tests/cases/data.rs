@@ -9,7 +9,7 @@ use apache_avro::writer::datum::GenericDatumWriter;
 use event_avro::compatibility::{Shape, Verdict, judge, worst};
 use serde_json::Value as Json;
 
-use crate::readers::{self, Outcome, Row, without_logical_types};
+use crate::readers::{self, Happened, Outcome, Reader, without_logical_types};
 use crate::{Case, cases};
 
 /// Values of a type that show what is lost when they are read as another.
@@ -69,8 +69,6 @@ fn rows(schema: &Json) -> Vec<Vec<u8>> {
     (0..most).map(|at| writer.write_value_to_vec(Value::Record(row(at))).unwrap()).collect()
 }
 
-type Reader = fn(&Json, &Json, &[u8]) -> Result<Row, String>;
-
 /// What a reader with one schema makes of rows that were written with another.
 fn read(reader: Reader, written: &Json, read: &Json, sources: &[(&str, &str)]) -> BTreeSet<Outcome> {
     let mut found = BTreeSet::new();
@@ -91,38 +89,9 @@ fn judged(old: &Json, new: &Json) -> Verdict {
     worst(&judge(&shape(old), &shape(new), None))
 }
 
-/// What happened to a running and to a replaying consumer.
-#[derive(Debug)]
-struct Happened {
-    running: BTreeSet<Outcome>,
-    replaying: BTreeSet<Outcome>,
-}
-
-impl Happened {
-    fn to(reader: Reader, old: &Json, new: &Json, sources: &[(&str, &str)]) -> Self {
-        Self { running: read(reader, new, old, sources), replaying: read(reader, old, new, sources) }
-    }
-
-    fn is_harm(&self) -> bool {
-        self.has(Outcome::Wrong) || self.has(Outcome::Error)
-    }
-
-    fn has(&self, outcome: Outcome) -> bool {
-        self.running.contains(&outcome) || self.replaying.contains(&outcome)
-    }
-
-    /// Whether the verdict is what happened, as this reader has it.
-    fn is(&self, verdict: Verdict) -> bool {
-        let fails = |outcomes: &BTreeSet<Outcome>| outcomes.contains(&Outcome::Error);
-        let found = match () {
-            () if self.has(Outcome::Wrong) => Verdict::CorruptsSilently,
-            () if fails(&self.running) => Verdict::BreaksRunning,
-            () if fails(&self.replaying) => Verdict::BreaksReplay,
-            () => Verdict::SafeIfAgreed,
-        };
-        // Whether people have agreed to it cannot be read from values.
-        found == verdict.max(Verdict::SafeIfAgreed)
-    }
+/// What a reader of each schema makes of the rows of the other.
+fn happened(reader: Reader, old: &Json, new: &Json, sources: &[(&str, &str)]) -> Happened {
+    Happened { running: read(reader, new, old, sources), replaying: read(reader, old, new, sources) }
 }
 
 #[test]
@@ -130,10 +99,10 @@ fn every_verdict_is_what_happens_to_values() {
     let mut wrong = Vec::new();
     for case in cases() {
         let verdict = judged(&case.old.row, &case.new.row);
-        let java = Happened::to(readers::java, &case.old.row, &case.new.row, renamed(&case));
+        let java = happened(readers::java, &case.old.row, &case.new.row, renamed(&case));
         // `apache-avro` answers in ways of its own: some logical types are an error to it, and it reads a double as a float.
         // But it is harmed where the verdict says so, and only there.
-        let rust = Happened::to(readers::rust, &case.old.row, &case.new.row, renamed(&case));
+        let rust = happened(readers::rust, &case.old.row, &case.new.row, renamed(&case));
         if !java.is(verdict) || rust.is_harm() != (verdict > Verdict::SafeIfAgreed) {
             wrong.push(format!("{} {verdict}: {java:?}, {rust:?}", case.id));
         }
@@ -181,7 +150,7 @@ fn every_pair_of_types_is_judged_as_it_reads() {
     for old in TYPES {
         for new in TYPES {
             let verdict = judged(&record(old), &record(new));
-            let java = Happened::to(readers::java, &record(old), &record(new), &[]);
+            let java = happened(readers::java, &record(old), &record(new), &[]);
             if !java.is(verdict) {
                 wrong.push(format!("{old} -> {new} {verdict}: {java:?}"));
             }

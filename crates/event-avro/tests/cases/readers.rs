@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
+use event_avro::compatibility::Verdict;
 use serde_json::Value as Json;
 
 /// What a consumer's program holds for a field.
@@ -91,6 +92,39 @@ pub(crate) fn outcomes(written: &Row, seen: &Result<Row, String>, sources: &[(&s
         }
     };
     seen.iter().map(of_field).collect()
+}
+
+/// A reader: the writer's schema, its own, and a row.
+pub(crate) type Reader = fn(&Json, &Json, &[u8]) -> Result<Row, String>;
+
+/// What happened to a running and to a replaying consumer.
+#[derive(Debug)]
+pub(crate) struct Happened {
+    pub(crate) running: BTreeSet<Outcome>,
+    pub(crate) replaying: BTreeSet<Outcome>,
+}
+
+impl Happened {
+    fn has(&self, outcome: Outcome) -> bool {
+        self.running.contains(&outcome) || self.replaying.contains(&outcome)
+    }
+
+    pub(crate) fn is_harm(&self) -> bool {
+        self.has(Outcome::Wrong) || self.has(Outcome::Error)
+    }
+
+    /// Whether the verdict is what happened, as this reader has it.
+    pub(crate) fn is(&self, verdict: Verdict) -> bool {
+        let fails = |outcomes: &BTreeSet<Outcome>| outcomes.contains(&Outcome::Error);
+        let found = match () {
+            () if self.has(Outcome::Wrong) => Verdict::CorruptsSilently,
+            () if fails(&self.running) => Verdict::BreaksRunning,
+            () if fails(&self.replaying) => Verdict::BreaksReplay,
+            () => Verdict::SafeIfAgreed,
+        };
+        // Whether people have agreed to it cannot be read from values.
+        found == verdict.max(Verdict::SafeIfAgreed)
+    }
 }
 
 /// Decodes a row or an envelope with the schema that it was written with.

@@ -1,6 +1,7 @@
 //! Tables change their shape, their key, their name and their place in the publication while they are captured: every event
 //! decodes with the version that was right for its row, and nothing is lost in silence.
 
+mod cases;
 mod dropped;
 mod publication;
 mod shapes;

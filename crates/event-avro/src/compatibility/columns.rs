@@ -146,6 +146,7 @@ fn compare(found: &mut Vec<Finding>, old: &Field, new: &Field) {
     if old.form == new.form {
         found.extend(declared::judge(old, new));
     } else {
+        let (before, now) = kinds(old, new);
         let running = old.form.reads(&new.form, declared::bits(new));
         let replaying = new.form.reads(&old.form, declared::bits(old));
         let verdict = verdict(&running, &replaying);
@@ -153,7 +154,7 @@ fn compare(found: &mut Vec<Finding>, old: &Field, new: &Field) {
             rule: old.form.rule(&new.form),
             column: Some(old.column.clone()),
             verdict,
-            what: format!("`{}` is {} instead of {}", new.column, kind(new), kind(old)),
+            what: format!("`{}` is {now} instead of {before}", new.column),
             running: sentence(&running, new),
             replaying: sentence(&replaying, old),
             advice: advised(verdict).to_owned(),
@@ -162,12 +163,11 @@ fn compare(found: &mut Vec<Finding>, old: &Field, new: &Field) {
     found.extend(nullability(old, new));
 }
 
-/// `numeric(12,4) (decimal(12,4))`.
-fn kind(field: &Field) -> String {
-    match &field.sql_type {
-        Some(sql_type) if *sql_type == field.form.words() => sql_type.clone(),
-        Some(sql_type) => format!("{sql_type} ({})", field.form.words()),
-        None => field.form.words(),
+/// The two types in words that differ: those of SQL where they do, of Avro otherwise.
+fn kinds(old: &Field, new: &Field) -> (String, String) {
+    match (&old.sql_type, &new.sql_type) {
+        (Some(before), Some(now)) if before != now => (before.clone(), now.clone()),
+        _ => (old.form.words(), new.form.words()),
     }
 }
 
@@ -263,7 +263,7 @@ fn replaced(field: &Field, now: &Field) -> Finding {
         rule: "column-replaced",
         column: Some(field.column.clone()),
         verdict: verdict(&running, &replaying),
-        what: format!("`{}` is another column than before: {} instead of {}", now.column, kind(now), kind(field)),
+        what: format!("`{}` is another column than before: the old one was dropped, or has another name", now.column),
         running: sentence(&running, now),
         replaying: sentence(&replaying, field),
         advice: "give the new column a name of its own; or release the table with --new-version".to_owned(),
@@ -313,7 +313,7 @@ fn added(old: &Shape, field: &Field) -> Finding {
         rule: "column-added",
         column: Some(field.column.clone()),
         verdict,
-        what: format!("`{}` is new: {}", field.column, kind(field)),
+        what: format!("`{}` is new: {}", field.column, field.sql_type.clone().unwrap_or_else(|| field.form.words())),
         running: ignores.clone(),
         replaying,
         advice: advice.to_owned(),

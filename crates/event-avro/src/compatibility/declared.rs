@@ -163,7 +163,7 @@ fn class(field: &Field, sql_type: &str) -> Class {
         "json" | "jsonb" => Class::Json,
         "time" if is_plain_long(element) => Class::Duration,
         "date" => Class::Time { digits: None },
-        _ if is_time(base) => Class::Time { digits: Some(most.unwrap_or(default_digits(base))) },
+        _ if is_time(base) => Class::Time { digits: Some(most.unwrap_or_else(|| default_digits(base))) },
         _ if element.logical.is_none() && SPECIAL.contains(&base) => Class::Special(base.to_owned(), parts.arguments),
         "real" | "float4" | "float" | "double precision" | "float8" | "double" | "numeric" | "decimal" => {
             Class::Number { unsigned: parts.unsigned }

@@ -182,7 +182,8 @@ impl Form {
             (Some(Decimal { scale, .. }), Some(Decimal { scale: written, .. })) if scale != written => {
                 let (times, by) = (scale.abs_diff(*written), if scale > written { "small" } else { "large" });
                 silent(format!(
-                    "numbers that are 10^{times} times too {by}, if it reads as java does, without an error"
+                    "numbers that are 1{} times too {by}, if it reads as java does, without an error",
+                    zeros(times)
                 ))
             }
             (Some(Decimal { precision: mine, .. }), Some(Decimal { precision: theirs, .. })) if mine < theirs => {
@@ -276,6 +277,14 @@ impl Base {
             _ => Reading::Fails,
         }
     }
+}
+
+/// So many zeros; too many of them as an exponent.
+fn zeros(count: u64) -> String {
+    usize::try_from(count)
+        .ok()
+        .filter(|count| *count <= 9)
+        .map_or_else(|| format!("0^{count}"), |count| "0".repeat(count))
 }
 
 fn read_symbols(written: &[String], known: &[String], default: Option<&String>) -> Reading {

@@ -162,8 +162,8 @@ fn row_of(value: &Value) -> Option<&Value> {
         field.and_then(|field| field.get("type"))
     };
     let record = |kind: &'_ Value| kind.get("fields").is_some();
-    kind("after").and(kind("op"))?;
-    match kind("before")? {
+    let (before, _after, _op) = (kind("before")?, kind("after")?, kind("op")?);
+    match before {
         Value::Array(branches) => branches.iter().find(|branch| record(branch)),
         kind => Some(kind).filter(|kind| record(kind)),
     }

@@ -304,7 +304,19 @@ fn a_finding_says_what_each_reader_sees() {
     let old = Shape::of_table(&column(ColumnType::Decimal { precision: 10, scale: 2 }, "numeric(10,2)"));
     let new = Shape::of_table(&column(ColumnType::Decimal { precision: 10, scale: 4 }, "numeric(10,4)"));
     let text = serde_json::to_string_pretty(&judge(&old, &new, None)).unwrap();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    [
+      {
+        "rule": "decimal-scale",
+        "column": "price",
+        "verdict": "corrupts-silently",
+        "what": "`price` is numeric(10,4) instead of numeric(10,2)",
+        "running": "sees numbers that are 100 times too large, if it reads as java does, without an error",
+        "replaying": "sees numbers that are 100 times too small, if it reads as java does, without an error",
+        "advice": "add a column of the new type, fill it, move the consumers to it, and drop the old one after that; or release the table with --new-version, so that the new events go to a topic of their own"
+      }
+    ]
+    "#);
 }
 
 #[test]

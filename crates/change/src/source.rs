@@ -56,7 +56,8 @@ pub enum Step<'a> {
 /// A statement that changes a captured table's definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// The table as it is called before.
+    /// A captured table: by the name that it has now or, where that one is not captured, the one that it had. MySQL: by
+    /// each name that the statement gives or takes away, one record for each.
     pub table: TableName,
     /// As it was written, as far as the source keeps it.
     pub text: String,

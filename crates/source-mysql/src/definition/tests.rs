@@ -1,3 +1,5 @@
+//! Statements of both servers, and what is known of them.
+
 use super::scanner::{ANSI_QUOTES, NO_BACKSLASH_ESCAPES};
 use super::*;
 

@@ -11,6 +11,10 @@
 //!    names a cut inside the transaction; starting from there yields the rest of it, with the same numbers.
 //!    Copied rows come between two transactions, as chunks: `Chunk`, changes of kind `Read`, `Progress`, `Commit`. They do
 //!    not move the position, and there is no cut inside them: rows and progress become durable together or not at all.
+//!    A `Statement` comes where the log has it: inside a transaction between its changes (PostgreSQL), or between two
+//!    transactions (MySQL, where it is one by itself and nothing begins or commits it). It is no change and has no number.
+//!    The position behind it covers it, so who needs it later keeps it beside the checkpoint; of several for one statement
+//!    of the database only the last has to move the position, so that a start may return the first ones again.
 //! 4. [`Source::confirm`] tells the source that everything up to a position is durable downstream, and every `Progress` that
 //!    was returned before. Only then may it let the database forget. A source keeps its connection alive by itself, however long nobody calls `next`.
 //! 5. After any error the source is spent: it is dropped, or started again from a checkpoint. Nothing is replayed from
@@ -52,14 +56,30 @@ pub enum Step<'a> {
 /// A statement that changes a captured table's definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// The table as it is called before.
+    /// A captured table: by the name that it has now or, where that one is not captured, the one that it had. MySQL: by
+    /// each name that the statement gives or takes away, one record for each.
     pub table: TableName,
     /// As it was written, as far as the source keeps it.
     pub text: String,
     /// Who ran it, where the log says so.
     pub user: Option<String>,
-    /// The columns that it renames, old name and new. `None`: the statement is not understood, and may rename any.
+    /// The columns that it renames, old name and new, in the statement's own capitals, which a database may not tell apart.
+    /// `None`: the statement is not understood, and may rename any.
     pub renamed: Option<Vec<(String, String)>>,
+}
+
+impl Statement {
+    /// So many bytes of a text are kept.
+    pub const LONGEST: usize = 16 << 10;
+
+    /// A statement's text as it is kept: what is too long is cut, and says so at its end.
+    pub fn shortened(text: &str) -> String {
+        if text.len() <= Self::LONGEST {
+            return text.to_owned();
+        }
+        let head = text.get(..text.floor_char_boundary(Self::LONGEST)).unwrap_or_default();
+        format!("{head} … (cut here)")
+    }
 }
 
 /// Facts about a source that never change while it runs.
@@ -158,4 +178,19 @@ pub struct Finding {
     pub what: String,
     /// The exact command that mends it.
     pub help: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Statement;
+
+    #[test]
+    fn long_statements_are_cut_between_letters() {
+        let fits = "é".repeat(Statement::LONGEST / 2);
+        assert_eq!(Statement::shortened(&fits), fits);
+        assert_eq!(Statement::shortened(&format!("{fits}x")), format!("{fits} … (cut here)"));
+        let between = format!("x{fits}");
+        let kept = Statement::shortened(&between);
+        assert_eq!(kept, format!("x{} … (cut here)", "é".repeat(Statement::LONGEST / 2 - 1)));
+    }
 }

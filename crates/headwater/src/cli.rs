@@ -73,7 +73,7 @@ pub enum Command {
     #[command(after_help = TAIL_EXAMPLES)]
     Tail(Tail),
     /// Look whether database, Kafka and registry are fit, and print the exact command that mends what is not
-    Doctor(Query),
+    Doctor(Doctor),
     /// Look at the position that is stored in Kafka
     Checkpoint {
         #[command(subcommand)]
@@ -142,6 +142,16 @@ pub struct Query {
     pub settings: SettingFlags,
     #[command(flatten)]
     pub output: OutputFlag,
+}
+
+/// What is asked of the systems.
+#[derive(Clone, Debug, Args)]
+pub struct Doctor {
+    /// Print an SQL script for PostgreSQL and do nothing else: a superuser may run it, so that DDL statements are reported
+    #[arg(long)]
+    pub print_ddl_trigger: bool,
+    #[command(flatten)]
+    pub query: Query,
 }
 
 /// What is wished of copies; nothing: they are shown.

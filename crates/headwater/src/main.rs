@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use headwater::cli::{Accept, Checkpoint, Cli, Command, ConfigCommand, SettingFlags};
+use headwater::cli::{Accept, Checkpoint, Cli, Command, ConfigCommand, Doctor, SettingFlags};
 use headwater::commands::accept::Accepted;
 use headwater::config::{ConfigError, Loaded};
 use headwater::exit::Exit;
@@ -49,7 +49,8 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
             commands::snapshot::run(&load(&snapshot.query.settings)?.config, snapshot)?;
         }
         Command::Tail(tail) => commands::tail::run(tail)?,
-        Command::Doctor(query) => {
+        Command::Doctor(Doctor { print_ddl_trigger: true, .. }) => output::print(source_postgres::DDL_TRIGGER),
+        Command::Doctor(Doctor { query, .. }) => {
             return Ok(commands::diagnose::run(&load(&query.settings)?.config, query.output.output)?);
         }
     }

@@ -11,6 +11,7 @@ mod check;
 mod config;
 pub mod connection;
 mod declared;
+pub mod definition;
 mod describe;
 mod error;
 pub mod families;

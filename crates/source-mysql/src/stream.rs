@@ -49,10 +49,12 @@ use crate::wire::Decoder;
 mod copying;
 mod events;
 mod rows;
+mod statements;
 mod tables;
 
 use events::Unpacking;
 use rows::{Batch, Reading};
+use statements::Statements;
 use tables::{Known, Tables};
 
 const DOING: &str = "decoding the binlog";
@@ -104,6 +106,8 @@ struct InFlight {
     standalone: bool,
     /// An XA transaction: whether it commits is not known yet.
     xa: bool,
+    /// MariaDB's ALTER TABLE that only begins, or has failed: it defines nothing.
+    unfinished_alter: bool,
     /// `Begin` was returned.
     told: bool,
     /// Rows of captured tables that were met.
@@ -128,6 +132,7 @@ enum Event {
     Nothing,
     Moved,
     Begin,
+    Statement,
     /// The shape of the table with this number.
     Table(u64),
     Row(u64, Kind),
@@ -154,6 +159,7 @@ struct Running {
     reading: Option<Reading>,
     /// A TRUNCATE is being returned.
     truncating: bool,
+    statements: Statements,
     before: Image,
     after: Image,
     source: SourceRow,
@@ -225,6 +231,7 @@ impl Running {
             unpacking: None,
             reading: None,
             truncating: false,
+            statements: Statements::default(),
             batch: Batch::default(),
             tables: Tables::default(),
             in_flight: None,
@@ -290,6 +297,9 @@ impl Running {
     fn event(&mut self, wait: Duration) -> Result<Option<Event>, Error> {
         let mut until = None;
         loop {
+            if self.say()? {
+                return Ok(Some(Event::Statement));
+            }
             if self.truncating {
                 match self.truncation()? {
                     Some(Event::Nothing) => {}
@@ -352,6 +362,7 @@ impl Running {
             Event::Commit => Some(Step::Commit { more: self.more() }),
             Event::Copied(part) => self.copied_step(part),
             Event::Begin => self.in_flight.as_ref().map(|flight| Step::Begin(&flight.transaction)),
+            Event::Statement => self.statements.said().map(Step::Statement),
             Event::Table(number) => Some(Step::Table(&self.tables.get(number)??.table)),
             Event::Row(number, kind) => {
                 let known = self.tables.get(number)??;

@@ -7,7 +7,7 @@ use crate::config::{Config, Patterns};
 use crate::connection::{Connection, Purpose};
 use crate::error::Error;
 use crate::retention::doctor;
-use crate::{publication, slot, sql};
+use crate::{ddl_trigger, publication, slot, sql};
 
 /// Looks at everything that a stream with this configuration needs. An error means that the server cannot be asked.
 pub fn check(config: &Config) -> Result<Vec<Finding>, SourceError> {
@@ -20,6 +20,7 @@ pub fn check(config: &Config) -> Result<Vec<Finding>, SourceError> {
     findings.extend(doctor::check(&mut control, config)?);
     findings.push(slot_state(&mut control, config, &server)?);
     findings.extend(tables(&mut control, config, &patterns, &server)?);
+    findings.push(ddl_trigger::check(&mut control)?);
     control.close();
     Ok(findings)
 }

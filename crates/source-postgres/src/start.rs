@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::position::Place;
 use crate::transport::Transport;
-use crate::{publication, relation, resolve, slot, sql};
+use crate::{ddl_trigger, publication, relation, resolve, slot, sql};
 
 /// PostgreSQL 14 is the oldest that its makers still mend.
 pub(crate) const OLDEST: u32 = 140_000;
@@ -70,7 +70,9 @@ pub(crate) fn begin(config: &Config, patterns: &Patterns, resume: Option<&Resume
     };
     let place = place.unwrap_or(Place::At(remembered));
     // Where nobody wants messages any more, one may still be the change behind which to go on.
-    let with_messages = !config.messages.is_empty() || matches!(&place, Place::Inside(cut) if cut.mark.message);
+    let with_messages = !config.messages.is_empty()
+        || matches!(&place, Place::Inside(cut) if cut.mark.message)
+        || ddl_trigger::reports(&mut control)?;
     let command = format!(
         "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}{})",
         sql::identifier(&config.slot),

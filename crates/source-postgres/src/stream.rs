@@ -29,8 +29,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use change::{
-    Change, Copies, Identity, Kind, Position, Resume, Source, SourceError, SourceInfo, Started, Step, Table, TableName,
-    Transaction,
+    Change, Copies, Identity, Kind, Position, Resume, Source, SourceError, SourceInfo, Started, Statement, Step, Table,
+    TableName, Transaction,
 };
 
 use crate::catalog;
@@ -54,6 +54,7 @@ mod copying;
 mod flight;
 mod messages;
 mod rows;
+mod statements;
 
 use flight::InFlight;
 use messages::Messages;
@@ -111,6 +112,7 @@ enum Event {
     Table(u32),
     Row(u32, Kind, Option<Old>),
     Message,
+    Statement,
     Commit,
     Copied(Part),
 }
@@ -143,6 +145,8 @@ struct Running {
     snapshots: Snapshots,
     publishing: Option<Publishing>,
     messages: Messages,
+    /// The one that is being returned.
+    statement: Option<Statement>,
     /// When the server sent what is being decoded, microseconds since 2000 by its clock.
     sent: i64,
     /// Key and text of the progress that is returned next.
@@ -211,6 +215,7 @@ impl Running {
             snapshots,
             publishing: None,
             messages: Messages::new(&config.messages),
+            statement: None,
             sent: 0,
             progress: Default::default(),
         };
@@ -297,10 +302,7 @@ impl Running {
                 self.learn(&relation)?;
                 Ok(Event::Nothing)
             }
-            Message::Logical { transactional, lsn, prefix, content } => {
-                self.hear(transactional, lsn, prefix, content)?;
-                Ok(Event::Nothing)
-            }
+            Message::Logical { transactional, lsn, prefix, content } => self.hear(transactional, lsn, prefix, content),
             Message::Type => Ok(Event::Nothing),
         }
     }
@@ -455,6 +457,7 @@ impl Running {
             Event::Begin => self.in_flight.as_ref().map(|flight| Step::Begin(&flight.transaction)),
             Event::Table(oid) => self.relations.get(oid).map(|known| Step::Table(&known.shape.table)),
             Event::Message => self.message_step(),
+            Event::Statement => self.statement_step(),
             Event::Row(oid, kind, old) => {
                 let known = self.relations.get(oid)?;
                 let flight = self.in_flight.as_ref()?;

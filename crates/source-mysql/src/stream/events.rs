@@ -93,7 +93,7 @@ impl Running {
             wire::Event::MariaDbGtid(gtid) => {
                 self.open(&header, Number::MariaDb(gtid.id), None, gtid.standalone)?;
                 if let Some(flight) = &mut self.in_flight {
-                    flight.xa = gtid.prepared_xa;
+                    (flight.xa, flight.unfinished_alter) = (gtid.prepared_xa, gtid.unfinished_alter);
                 }
                 Ok(Event::Nothing)
             }
@@ -161,6 +161,7 @@ impl Running {
             begin,
             standalone,
             xa: false,
+            unfinished_alter: false,
             told: false,
             total: 0,
             skip,
@@ -235,9 +236,12 @@ impl Running {
                 self.warn_of_replaced_rows(query.database, query.sql);
                 self.snapshots.altered(query.database, query.sql);
                 self.note_altered(query.database, query.sql)?;
+                self.note_statement(&query);
             }
         }
         match &self.in_flight {
+            // It ends when its last statement is returned.
+            _ if self.statements.wait() => Ok(Event::Nothing),
             Some(flight) if flight.standalone => self.commit(),
             _ => Ok(Event::Nothing),
         }

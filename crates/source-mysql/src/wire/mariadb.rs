@@ -22,6 +22,9 @@ pub struct Gtid {
     pub prepared_xa: bool,
     /// A prepared transaction ends here, either way (`FL_COMPLETED_XA`).
     pub completed_xa: bool,
+    /// Its statement is an ALTER TABLE that only begins here, or has failed since (`FL_START_ALTER_E1`,
+    /// `FL_ROLLBACK_ALTER_E1`).
+    pub unfinished_alter: bool,
 }
 
 const STANDALONE: u8 = 1;
@@ -55,15 +58,16 @@ impl Gtid {
             let (_format, global, branch) = (reader.u32()?, reader.u8()?, reader.u8()?);
             reader.take(usize::from(global).saturating_add(usize::from(branch)))?;
         }
+        let mut extra = 0;
         if reader.offset() < POST_HEADER && flags & (PREPARED_XA | COMPLETED_XA) == 0 && group_commit.is_none() {
             // Older and newer servers write their extra flags before the filling.
-            Self::read_extra(&mut reader)?;
+            extra = Self::read_extra(&mut reader)?;
             let filling = POST_HEADER.saturating_sub(reader.offset()).min(reader.left());
             if reader.take(filling)?.iter().any(|byte| *byte != 0) {
                 return Err(WireError::LeftOver { what: "mariadb gtid event", left: filling });
             }
         } else if !reader.is_empty() {
-            Self::read_extra(&mut reader)?;
+            extra = Self::read_extra(&mut reader)?;
         }
         reader.end()?;
         Ok(Self {
@@ -75,14 +79,15 @@ impl Gtid {
             waited: flags & WAITED != 0,
             prepared_xa: flags & PREPARED_XA != 0,
             completed_xa: flags & COMPLETED_XA != 0,
+            unfinished_alter: extra & (EXTRA_START_ALTER | EXTRA_ROLLBACK_ALTER) != 0,
         })
     }
 
-    fn read_extra(reader: &mut Reader<'_>) -> Result<(), WireError> {
+    fn read_extra(reader: &mut Reader<'_>) -> Result<u8, WireError> {
         const KNOWN: u8 =
             EXTRA_MULTI_ENGINE | EXTRA_START_ALTER | EXTRA_COMMIT_ALTER | EXTRA_ROLLBACK_ALTER | EXTRA_THREAD_ID;
         if reader.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let extra = reader.u8()?;
         if extra & !KNOWN != 0 {
@@ -97,7 +102,7 @@ impl Gtid {
         if extra & EXTRA_THREAD_ID != 0 {
             reader.u32()?;
         }
-        Ok(())
+        Ok(extra)
     }
 }
 

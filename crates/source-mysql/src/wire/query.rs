@@ -84,6 +84,8 @@ pub struct Session<'a> {
     pub time_zone: Option<&'a [u8]>,
     /// Fraction of the event's second.
     pub microseconds: Option<u32>,
+    /// Who ran the statement, user and host, where the server thought that a replica may need it.
+    pub invoker: Option<(&'a str, &'a str)>,
     /// The transaction of a DDL statement that is atomic.
     pub ddl_xid: Option<u64>,
     /// The number of a setting that is not known. Its length is not either, so those behind it were not read: servers
@@ -132,10 +134,10 @@ impl<'a> Session<'a> {
             // Tables that a multi-table update changes.
             9 => drop(reader.take(8)?),
             11 => {
-                for _ in 0..2 {
-                    let length = usize::from(reader.u8()?);
-                    reader.take(length)?;
-                }
+                let user = usize::from(reader.u8()?);
+                let user = reader.utf8(user)?;
+                let host = usize::from(reader.u8()?);
+                self.invoker = Some((user, reader.utf8(host)?));
             }
             12 => {
                 // 254: more databases than are listed.
@@ -196,7 +198,7 @@ mod tests {
             (session.sql_mode, session.client_collation, session.time_zone),
             (Some(5), Some(45), Some(&b"+01:00"[..]))
         );
-        assert_eq!(session.microseconds, Some(1));
+        assert_eq!((session.microseconds, session.invoker), (Some(1), Some(("u", ""))));
         for cut in 0..body.len() - query.sql.len() {
             assert!(Query::read(&body[..cut], false, false).is_err(), "{cut}");
         }

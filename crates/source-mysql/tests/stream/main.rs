@@ -10,6 +10,7 @@ use testkit::lines::{Line, changes, commits, next, read_silence, read_until};
 use testkit::{Flavour, MySql, MySqlDatabase, shared};
 
 mod positions;
+mod statements;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

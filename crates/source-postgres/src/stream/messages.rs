@@ -17,6 +17,7 @@ use change::{Change, Column, ColumnType, Identity, Kind, Step, Table, TableName,
 
 use super::{Event, InFlight, Known, Running};
 use crate::config::Glob;
+use crate::ddl_trigger;
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::reader::POSTGRES_EPOCH;
@@ -113,21 +114,27 @@ impl Running {
     }
 
     /// A message was received.
-    pub(super) fn hear(&mut self, transactional: bool, lsn: Lsn, prefix: &str, content: &[u8]) -> Result<(), Error> {
+    pub(super) fn hear(&mut self, transactional: bool, lsn: Lsn, prefix: &str, content: &[u8]) -> Result<Event, Error> {
         if transactional {
             self.transaction(lsn)?;
         } else if self.in_flight.is_some() {
             return Err(super::disorder(format!("a message at {lsn} that belongs to no transaction came inside one")));
         } else if self.cut.is_some() || lsn <= self.position {
-            return Ok(());
+            return Ok(Event::Nothing);
         }
-        if !self.messages.wants(prefix) {
+        if prefix == ddl_trigger::PREFIX && transactional {
+            return self.learn_statement(lsn, content);
+        }
+        if prefix == ddl_trigger::PREFIX || !self.messages.wants(prefix) {
             // Its place may be where a resume goes on.
-            return if transactional { self.pass(lsn, true).map(drop) } else { Ok(()) };
+            if transactional {
+                self.pass(lsn, true)?;
+            }
+            return Ok(Event::Nothing);
         }
         let stage = if transactional { Stage::Inside } else { Stage::Begin };
         self.messages.keep(prefix, content, Pending { lsn, stage });
-        Ok(())
+        Ok(Event::Nothing)
     }
 
     /// The next event of a message that was received.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use change::{Identity, Kind, Position, Resume, Row, Source, SourceError, Started, Step, Table, Value};
+use change::{Identity, Kind, Position, Resume, Row, Source, SourceError, Started, Statement, Step, Table, Value};
 use source_postgres::{Config, PostgresSource};
 
 const BIN: &str = "/usr/lib/postgresql/15/bin";
@@ -125,6 +125,16 @@ impl Server {
         run(command("psql").current_dir("/").args(self.psql_args("postgres")).args(["-c", sql]))
             .trim_end_matches('\n')
             .to_owned()
+    }
+
+    /// Runs statements one after the other, whatever becomes of them, and returns what they and the server say.
+    pub fn script(&self, user: &str, sql: &str) -> String {
+        let file = self.path("script.sql");
+        fs::write(&file, sql).unwrap();
+        let mut psql = command("psql");
+        psql.current_dir("/").args(self.psql_args(user)).args(["-v", "ON_ERROR_STOP=0"]);
+        let output = psql.stdin(fs::File::open(file).unwrap()).output().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     }
 
     pub fn url(&self, user: &str, query: &str) -> String {
@@ -256,7 +266,10 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
         Step::Chunk(_) => Some("chunk".to_owned()),
         Step::Progress { key, text } => Some(format!("progress {key} {text}")),
         Step::Commit { .. } => Some("commit".to_owned()),
-        Step::Statement(statement) => Some(format!("statement {}: {}", statement.table, statement.text)),
+        Step::Statement(Statement { table, text, user, renamed: None }) => {
+            Some(format!("statement {table} by {}: {text}", user.as_deref().unwrap_or("?")))
+        }
+        Step::Statement(statement) => panic!("a text proves nothing here: {statement:?}"),
         Step::Table(table) if table.identity == Identity::Index => {
             let key: Vec<&str> = table.key.iter().map(|&at| table.columns[at].name.as_str()).collect();
             Some(format!("table {} by {}", table.name, key.join(", ")))

@@ -87,7 +87,8 @@ pub(crate) fn source_column_is_optional(column: &Column) -> bool {
     column.nullable != Some(false)
 }
 
-fn push_row(text: &mut String, table: &Table) {
+/// The record of a row: the type of `before`.
+pub(crate) fn push_row(text: &mut String, table: &Table) {
     begin_record(text, "Value", None);
     for (index, column) in table.columns.iter().enumerate() {
         let field = name::mangle(&column.name);

@@ -1,0 +1,128 @@
+//! What a change of a table does to those who read its events, judged before it harms anybody.
+//!
+//! A registry asks whether one schema can read what was written with another. That is not enough: it never looks at
+//! logical types, it takes a rename for a column that went and one that came, and with columns that are optional it lets
+//! both pass. So [`judge`] asks, of every column, what two readers *see*:
+//!
+//! - a **running** consumer has the old schema, and reads what is written after the change;
+//! - a **replaying** consumer has the new schema, and reads what was written before it.
+//!
+//! For each of them there are three answers: what was written; an error; something else without an error (another
+//! number, a null in the place of a value, a value of another type). From the two answers the [`Verdict`] follows, and only
+//! from them: an answer of the third kind corrupts silently, an error breaks the one or the other. A change that no
+//! reader can notice, whatever it relied on in the schema or in the SQL type that the schema states, is safe; what only
+//! people can agree on (a column is dropped, a range grows) is safe if agreed.
+//!
+//! What is not proven is judged as if it were the worse: a column that vanished while another one appeared was renamed,
+//! unless column numbers or a statement of the log show that it was not.
+//!
+//! | module | what it judges |
+//! |---|---|
+//! | `shape` | nothing: it lowers tables and schemas into what is judged |
+//! | `columns` | which column became which: added, dropped, renamed, replaced |
+//! | `form` | Avro types and logical types |
+//! | `declared` | what the same Avro type does not show: SQL type, range, length, labels |
+//! | `table` | the key, the replica identity, names that collide, the envelope |
+//! | [`level`] | nothing: it says what a registry would |
+
+pub mod level;
+
+mod columns;
+mod declared;
+mod differences;
+mod form;
+mod shape;
+mod table;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use differences::differences;
+pub use form::{Base, Form, Logical};
+pub use shape::{Field, KeyField, NoShape, Shape};
+
+/// What a change does to consumers, from nothing to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// No consumer can notice.
+    Safe,
+    /// No reader fails and no value is wrong, but something that consumers may rely on is not so any more.
+    SafeIfAgreed,
+    /// A consumer with the new schema fails at events from before the change.
+    BreaksReplay,
+    /// A consumer with the old schema fails at events from after the change.
+    BreaksRunning,
+    /// A consumer sees a wrong, blank or re-typed value, and no error.
+    CorruptsSilently,
+}
+
+impl Verdict {
+    pub const ALL: [Self; 5] =
+        [Self::Safe, Self::SafeIfAgreed, Self::BreaksReplay, Self::BreaksRunning, Self::CorruptsSilently];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::SafeIfAgreed => "safe-if-agreed",
+            Self::BreaksReplay => "breaks-replay",
+            Self::BreaksRunning => "breaks-running",
+            Self::CorruptsSilently => "corrupts-silently",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One thing that changed, and what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The rule that found it: in kebab-case, and the same in every version.
+    pub rule: &'static str,
+    /// The column, as it was called before; of a column that is new its name. `None`: it concerns the table.
+    pub column: Option<String>,
+    pub verdict: Verdict,
+    /// What changed.
+    pub what: String,
+    /// What a consumer with the old schema sees in events from after the change.
+    pub running: String,
+    /// What a consumer with the new schema sees in events from before the change.
+    pub replaying: String,
+    /// What to do instead, or before.
+    pub advice: String,
+}
+
+/// Judges the change of a table from one shape to another. Nothing changed, nothing is found.
+///
+/// `renamed` is what a statement in the log says of renamed columns, old name and new; empty: it is proven that none was;
+/// `None`: not known. Column numbers, where both shapes have them, say more and are preferred.
+pub fn judge(old: &Shape, new: &Shape, renamed: Option<&[(String, String)]>) -> Vec<Finding> {
+    let fates = columns::Fates::of(old, new, renamed);
+    let mut found = table::judge(old, new, &fates);
+    found.extend(columns::judge(old, new, &fates));
+    found
+}
+
+/// The verdict on a change as a whole: the worst of its findings.
+pub fn worst(findings: &[Finding]) -> Verdict {
+    findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Safe)
+}
+
+/// The ways out of a change that consumers would not survive.
+mod advice {
+    pub(super) const NOTHING: &str = "nothing to do";
+    pub(super) const AGREE: &str = "agree with the consumers of the topic";
+    pub(super) const NEW_COLUMN: &str = "add a column of the new type, fill it, move the consumers to it, and drop the old one after that; \
+         or release the table with --new-version, so that the new events go to a topic of their own";
+    pub(super) const NEW_VERSION: &str = "release the table with --new-version: the new events go to a topic of their own, and this one ends with a mark";
+    pub(super) const CONSUMERS_FIRST: &str = "move the consumers to the new schema before the change, then accept it; or release the table with --new-version";
+    pub(super) const REPLAY: &str = "read events from before the change with the schema that they were written with; or release the table with --new-version";
+}
+
+#[cfg(test)]
+mod tests;

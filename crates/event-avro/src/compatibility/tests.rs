@@ -1,0 +1,329 @@
+//! The rules on tables in the default profile; the 34 cases of bare records are in `tests/cases`.
+
+use change::{Column, ColumnType, Element, Identity, Table, TableName};
+
+use super::*;
+use crate::fixture::{column, info, orders};
+use crate::schema::{Naming, key_schema, value_schema};
+
+fn table(columns: Vec<Column>) -> Table {
+    let mut all = vec![column("id", ColumnType::Long, "bigint", Some(false))];
+    all.extend(columns);
+    Table { name: TableName::new("public", "t"), columns: all, key: vec![0], identity: Identity::Default }
+}
+
+fn text(name: &str) -> Column {
+    column(name, ColumnType::Text, "text", Some(true))
+}
+
+fn numbered(mut table: Table, numbers: &[u32]) -> Shape {
+    for (column, number) in table.columns.iter_mut().zip(numbers) {
+        column.number = Some(*number);
+    }
+    Shape::of_table(&table)
+}
+
+/// Rules and verdicts.
+fn judged(old: &Shape, new: &Shape, renamed: Option<&[(String, String)]>) -> Vec<(&'static str, Verdict)> {
+    let findings = judge(old, new, renamed);
+    for finding in &findings {
+        for sentence in [&finding.what, &finding.running, &finding.replaying, &finding.advice] {
+            assert!(!sentence.is_empty() && !sentence.ends_with('.') && !sentence.contains("  "), "{finding:#?}");
+        }
+    }
+    findings.iter().map(|finding| (finding.rule, finding.verdict)).collect()
+}
+
+/// One column `c`, before and after.
+fn column_change(old: Column, new: Column) -> Vec<(&'static str, Verdict)> {
+    judged(&Shape::of_table(&table(vec![old])), &Shape::of_table(&table(vec![new])), None)
+}
+
+fn retyped(old: (ColumnType, &str), new: (ColumnType, &str)) -> Vec<(&'static str, Verdict)> {
+    column_change(column("c", old.0, old.1, Some(true)), column("c", new.0, new.1, Some(true)))
+}
+
+fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
+    of.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
+}
+
+#[test]
+fn a_table_and_its_registered_schemas_have_one_shape() {
+    let mut table = Table::clone(&orders());
+    table.columns[5].labels = vec!["a".to_owned(), "b".to_owned()];
+    let naming = Naming { prefix: "shop".to_owned() };
+    let key = key_schema(&table, &naming).unwrap();
+    let mut registered = Shape::of_schemas(Some(&key), &value_schema(&table, &info(), &naming)).unwrap();
+    assert_eq!(registered.identity.replace("default".to_owned()), None);
+    assert_eq!(registered, Shape::of_table(&table));
+    assert_eq!(registered.fields[10].column, "made local");
+    table.key.clear();
+    assert_eq!(Shape::of_table(&table).key, Some(Vec::new()));
+}
+
+#[test]
+fn a_shape_survives_being_written_down() {
+    let shape = Shape::of_table(&orders());
+    let text = serde_json::to_string(&shape).unwrap();
+    assert_eq!(serde_json::from_str::<Shape>(&text).unwrap(), shape);
+}
+
+#[test]
+fn what_is_no_schema_has_no_shape() {
+    assert_eq!(Shape::of_schemas(None, "{"), Err(NoShape::NotJson { which: "value" }));
+    assert_eq!(Shape::of_schemas(Some("{"), "{}"), Err(NoShape::NotJson { which: "key" }));
+    assert_eq!(Shape::of_schemas(None, "\"string\""), Err(NoShape::NotARecord));
+    let plain = Shape::of_schemas(Some("\"string\""), r#"{"type":"record","name":"V","fields":[]}"#).unwrap();
+    assert_eq!(plain.key.unwrap()[0].form.base, Base::String);
+}
+
+#[test]
+fn a_rename_is_proven_by_numbers() {
+    let (c, d) = (table(vec![text("c")]), table(vec![text("d")]));
+    let old = numbered(c.clone(), &[1, 2]);
+    assert_eq!(judged(&old, &numbered(d.clone(), &[1, 2]), None), [("column-renamed", Verdict::CorruptsSilently)]);
+    assert_eq!(
+        judged(&old, &numbered(d.clone(), &[1, 3]), None),
+        [("column-dropped", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]
+    );
+    // Without numbers on both sides nothing is proven, and a statement's word counts less than numbers.
+    assert_eq!(
+        judged(&old, &Shape::of_table(&d), None),
+        [("column-may-be-renamed", Verdict::CorruptsSilently), ("column-added", Verdict::Safe)]
+    );
+    assert_eq!(judged(&old, &numbered(d, &[1, 2]), Some(&[])), [("column-renamed", Verdict::CorruptsSilently)]);
+    // Dropped and added again.
+    assert_eq!(judged(&old, &numbered(c, &[1, 3]), None), [("column-replaced", Verdict::CorruptsSilently)]);
+}
+
+#[test]
+fn names_that_are_swapped_are_two_renames() {
+    let old = numbered(table(vec![text("c"), text("d")]), &[1, 2, 3]);
+    let new = table(vec![text("d"), text("c")]);
+    let swapped = [("columns-swapped", Verdict::CorruptsSilently); 2];
+    assert_eq!(judged(&old, &numbered(new.clone(), &[1, 2, 3]), None), swapped);
+    let new = Shape::of_table(&new);
+    assert_eq!(judged(&old, &new, Some(&pairs(&[("c", "d"), ("d", "c")]))), swapped);
+    assert_eq!(judged(&old, &new, None), []);
+    // With numbers it is proven that only the order differs.
+    let moved = numbered(table(vec![text("d"), text("c")]), &[1, 3, 2]);
+    assert_eq!(judged(&old, &moved, None), []);
+}
+
+#[test]
+fn a_statement_proves_a_rename_or_that_there_was_none() {
+    let (old, new) = (Shape::of_table(&table(vec![text("c")])), Shape::of_table(&table(vec![text("d")])));
+    assert_eq!(judged(&old, &new, Some(&pairs(&[("c", "d")]))), [("column-renamed", Verdict::CorruptsSilently)]);
+    assert_eq!(
+        judged(&old, &new, Some(&[])),
+        [("column-dropped", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]
+    );
+    // The old name is taken by another column.
+    let both = Shape::of_table(&table(vec![text("d"), text("c")]));
+    assert_eq!(
+        judged(&old, &both, Some(&pairs(&[("c", "d")]))),
+        [("column-renamed", Verdict::CorruptsSilently), ("column-added", Verdict::CorruptsSilently)]
+    );
+    let two = Shape::of_table(&table(vec![text("c"), text("d")]));
+    assert_eq!(
+        judged(&two, &new, Some(&pairs(&[("c", "d")]))),
+        [("column-renamed", Verdict::CorruptsSilently), ("column-replaced", Verdict::CorruptsSilently)]
+    );
+}
+
+#[test]
+fn what_is_added_is_safe_only_if_it_may_be_null() {
+    let old = Shape::of_table(&table(vec![]));
+    let with = |nullable| Shape::of_table(&table(vec![column("c", ColumnType::Text, "text", nullable)]));
+    assert_eq!(judged(&old, &with(Some(true)), None), [("column-added", Verdict::Safe)]);
+    assert_eq!(judged(&old, &with(Some(false)), None), [("column-added", Verdict::SafeIfAgreed)]);
+    assert_eq!(judged(&old, &with(None), None), [("column-added", Verdict::SafeIfAgreed)]);
+    assert_eq!(judged(&with(Some(true)), &old, None), [("column-dropped", Verdict::SafeIfAgreed)]);
+}
+
+#[test]
+fn forms() {
+    use ColumnType::{Boolean, Bytes, Date, Decimal, Double, Float, LocalTimestamp, Long, Text, Timestamp, Uuid};
+    use Verdict::{BreaksReplay, BreaksRunning, CorruptsSilently};
+    let decimal = |precision, scale| Decimal { precision, scale };
+    let array = ColumnType::Array { element: Element::Long, separator: b',' };
+    for (old, new, rule, verdict) in [
+        ((decimal(10, 2), "numeric(10,2)"), (decimal(10, 4), "numeric(10,4)"), "decimal-scale", CorruptsSilently),
+        ((decimal(10, 2), "numeric(10,2)"), (decimal(20, 2), "numeric(20,2)"), "decimal-precision", CorruptsSilently),
+        ((decimal(20, 2), "numeric(20,2)"), (decimal(10, 2), "numeric(10,2)"), "decimal-precision", CorruptsSilently),
+        ((decimal(10, 2), "numeric(10,2)"), (Bytes, "bytea"), "logical-type", CorruptsSilently),
+        ((Text, "numeric"), (decimal(10, 2), "numeric(10,2)"), "logical-type", CorruptsSilently),
+        ((Long, "bigint"), (decimal(20, 0), "bigint unsigned"), "type-changed", BreaksRunning),
+        ((Timestamp, "timestamp"), (LocalTimestamp, "datetime"), "time-zone", CorruptsSilently),
+        ((Long, "bigint"), (Timestamp, "timestamp with time zone"), "logical-type", CorruptsSilently),
+        ((Date, "date"), (Long, "integer"), "logical-type", CorruptsSilently),
+        ((Uuid, "uuid"), (Text, "text"), "uuid-text", CorruptsSilently),
+        ((Text, "text"), (Uuid, "uuid"), "uuid-text", CorruptsSilently),
+        ((Text, "text"), (Bytes, "bytea"), "text-bytes", CorruptsSilently),
+        ((Float, "real"), (Double, "double precision"), "number-width", BreaksRunning),
+        ((Double, "double precision"), (Float, "real"), "number-width", BreaksReplay),
+        ((Long, "integer"), (Double, "double precision"), "number-width", BreaksRunning),
+        ((Long, "bigint"), (Double, "double precision"), "number-width", CorruptsSilently),
+        ((Long, "smallint"), (Float, "real"), "number-width", BreaksRunning),
+        ((Long, "integer"), (Float, "real"), "number-width", CorruptsSilently),
+        ((Long, "integer"), (Text, "text"), "type-changed", BreaksRunning),
+        ((Boolean, "boolean"), (Long, "integer"), "type-changed", BreaksRunning),
+        ((Long, "bigint"), (array, "bigint[]"), "array-scalar", BreaksRunning),
+    ] {
+        assert_eq!(retyped(old, new), [(rule, verdict)], "{} -> {}", old.1, new.1);
+    }
+    let texts = ColumnType::Array { element: Element::Uuid, separator: b',' };
+    let uuids = ColumnType::Array { element: Element::Text, separator: b',' };
+    assert_eq!(retyped((texts, "uuid[]"), (uuids, "text[]")), [("uuid-text", CorruptsSilently)]);
+}
+
+#[test]
+fn what_the_avro_type_does_not_show() {
+    use ColumnType::{Bytes, Double, LocalTimestamp, Long, Text};
+    use Verdict::{CorruptsSilently, Safe, SafeIfAgreed};
+    for (form, old, new, rule, verdict) in [
+        (Long, "integer", "bigint", "range-grew", SafeIfAgreed),
+        (Long, "int(10)", "int(11)", "sql-type-renamed", Safe),
+        (Long, "bigint", "integer", "range-shrank", SafeIfAgreed),
+        (Long, "int", "int unsigned", "sign-changed", SafeIfAgreed),
+        (Long, "int unsigned zerofill", "int(10) unsigned", "sql-type-renamed", Safe),
+        (Long, "tinyint unsigned", "year", "range-grew", SafeIfAgreed),
+        (Long, "int", "time", "meaning-changed", CorruptsSilently),
+        (Double, "double", "double unsigned", "sign-changed", SafeIfAgreed),
+        (Text, "character varying(20)", "text", "length-grew", SafeIfAgreed),
+        (Text, "varchar(20)", "varchar(10)", "length-shrank", SafeIfAgreed),
+        (Text, "varchar(20) character set latin1", "varchar(20)", "sql-type-renamed", Safe),
+        (Text, "character(5)", "character(8)", "length-of-padded", SafeIfAgreed),
+        (Text, "json", "jsonb", "sql-type-renamed", Safe),
+        (Text, "json", "text", "meaning-changed", CorruptsSilently),
+        (Text, "inet", "interval", "meaning-changed", CorruptsSilently),
+        (Text, "time(3) with time zone", "time(6) with time zone", "type-arguments", SafeIfAgreed),
+        (Text, "mood", "feeling", "sql-type-changed", SafeIfAgreed),
+        (Bytes, "varbinary(10)", "blob", "length-grew", SafeIfAgreed),
+        (Bytes, "blob", "geometry", "meaning-changed", CorruptsSilently),
+        (LocalTimestamp, "datetime", "datetime(6)", "time-precision", SafeIfAgreed),
+        (
+            LocalTimestamp,
+            "timestamp without time zone",
+            "timestamp(3) without time zone",
+            "time-precision",
+            SafeIfAgreed,
+        ),
+    ] {
+        assert_eq!(retyped((form, old), (form, new)), [(rule, verdict)], "{old} -> {new}");
+    }
+    assert_eq!(retyped((Text, "varchar(20)"), (Text, "varchar(20)")), []);
+}
+
+#[test]
+fn nullability() {
+    let with = |nullable| column("c", ColumnType::Text, "text", nullable);
+    assert_eq!(column_change(with(Some(false)), with(Some(true))), [("null-allowed", Verdict::SafeIfAgreed)]);
+    assert_eq!(column_change(with(Some(true)), with(Some(false))), [("null-forbidden", Verdict::SafeIfAgreed)]);
+    // That it becomes known is no change of the column.
+    assert_eq!(column_change(with(None), with(Some(false))), []);
+}
+
+#[test]
+fn labels() {
+    let with = |labels: &[&str]| Column {
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        ..column("c", ColumnType::Text, "mood", Some(true))
+    };
+    let change = |old: &[&str], new: &[&str]| column_change(with(old), with(new));
+    assert_eq!(change(&["a", "b"], &["a", "z", "b"]), [("label-added", Verdict::SafeIfAgreed)]);
+    assert_eq!(change(&["a", "b"], &["a"]), [("label-removed", Verdict::SafeIfAgreed)]);
+    assert_eq!(change(&["a", "b"], &["b", "a"]), [("labels-reordered", Verdict::SafeIfAgreed)]);
+    assert_eq!(change(&["a", "b"], &["a", "c"]), [("label-may-be-renamed", Verdict::CorruptsSilently)]);
+    assert_eq!(change(&["a"], &[]), []);
+    let mysql = |sql_type: &str, labels: &[&str]| Column { sql_type: sql_type.to_owned(), ..with(labels) };
+    let (old, new) = (mysql("enum('a')", &["a"]), mysql("enum('a','b')", &["a", "b"]));
+    assert_eq!(column_change(old.clone(), new), [("label-added", Verdict::SafeIfAgreed)]);
+    let (one, two) = (mysql("set('a','b')", &["a", "b"]), mysql("set('b','a')", &["b", "a"]));
+    assert_eq!(column_change(one.clone(), two), [("labels-reordered", Verdict::SafeIfAgreed)]);
+    assert_eq!(column_change(old.clone(), text("c")), [("enum-text", Verdict::SafeIfAgreed)]);
+    assert_eq!(column_change(text("c"), old.clone()), [("enum-text", Verdict::SafeIfAgreed)]);
+    assert_eq!(column_change(old, one), [("meaning-changed", Verdict::CorruptsSilently)]);
+    let renamed = Column { sql_type: "feeling".to_owned(), ..with(&["a"]) };
+    assert_eq!(column_change(with(&["a"]), renamed), [("sql-type-renamed", Verdict::Safe)]);
+}
+
+#[test]
+fn keys() {
+    use Verdict::{BreaksRunning, CorruptsSilently};
+    let mut base = table(vec![text("c"), text("d")]);
+    base.key = vec![0, 1];
+    let old = numbered(base.clone(), &[1, 2, 3]);
+    let key = |key: &[usize]| numbered(Table { key: key.to_vec(), ..base.clone() }, &[1, 2, 3]);
+    assert_eq!(judged(&old, &key(&[1, 0]), None), [("key-order", CorruptsSilently)]);
+    assert_eq!(judged(&old, &key(&[0]), None)[0], ("key-columns", CorruptsSilently));
+    assert_eq!(judged(&old, &key(&[]), None)[0], ("key-removed", CorruptsSilently));
+    assert_eq!(judged(&key(&[]), &old, None)[0], ("key-added", CorruptsSilently));
+    let mut wider = base.clone();
+    wider.columns[1].kind = ColumnType::Uuid;
+    assert_eq!(judged(&old, &numbered(wider, &[1, 2, 3]), None)[0], ("key-type", CorruptsSilently));
+    let mut called = base.clone();
+    called.columns[1].name = "e".to_owned();
+    let found = judged(&old, &numbered(called, &[1, 2, 3]), None);
+    assert_eq!(found, [("key-renamed", BreaksRunning), ("column-renamed", BreaksRunning)]);
+}
+
+#[test]
+fn replica_identities() {
+    let with = |identity| Shape::of_table(&Table { identity, ..table(vec![text("c")]) });
+    let change = |old, new| judged(&with(old), &with(new), None);
+    assert_eq!(change(Identity::Full, Identity::Default), [("replica-identity", Verdict::SafeIfAgreed)]);
+    assert_eq!(change(Identity::Default, Identity::Nothing), [("replica-identity", Verdict::SafeIfAgreed)]);
+    assert_eq!(change(Identity::Default, Identity::Full), [("replica-identity", Verdict::Safe)]);
+    assert_eq!(change(Identity::Default, Identity::Index), [("replica-identity", Verdict::Safe)]);
+    let mut unknown = with(Identity::Full);
+    unknown.identity = None;
+    assert_eq!(judged(&unknown, &with(Identity::Default), None), []);
+}
+
+#[test]
+fn names_and_records_that_do_not_fit() {
+    let old = Shape::of_table(&table(vec![text("c")]));
+    let new = Shape::of_table(&table(vec![text("c"), text("C")]));
+    assert_eq!(
+        judged(&old, &new, None),
+        [("names-differ-by-case", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]
+    );
+    assert_eq!(judged(&new, &new, None), []);
+    let twice = Shape::of_table(&table(vec![text("c"), text("c")]));
+    assert!(judged(&old, &twice, None).contains(&("name-collision", Verdict::BreaksRunning)));
+    let bare = Shape { in_envelope: false, ..old.clone() };
+    assert_eq!(judged(&old, &bare, None), [("envelope", Verdict::BreaksRunning)]);
+    let called = Shape { record: "Row".to_owned(), ..old.clone() };
+    assert_eq!(judged(&old, &called, None), [("record-name", Verdict::BreaksRunning)]);
+}
+
+#[test]
+fn a_finding_says_what_each_reader_sees() {
+    let column = |kind, sql_type| table(vec![column("price", kind, sql_type, Some(true))]);
+    let old = Shape::of_table(&column(ColumnType::Decimal { precision: 10, scale: 2 }, "numeric(10,2)"));
+    let new = Shape::of_table(&column(ColumnType::Decimal { precision: 10, scale: 4 }, "numeric(10,4)"));
+    let text = serde_json::to_string_pretty(&judge(&old, &new, None)).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    [
+      {
+        "rule": "decimal-scale",
+        "column": "price",
+        "verdict": "corrupts-silently",
+        "what": "`price` is numeric(10,4) instead of numeric(10,2)",
+        "running": "sees numbers that are 100 times too large, if it reads as java does, without an error",
+        "replaying": "sees numbers that are 100 times too small, if it reads as java does, without an error",
+        "advice": "add a column of the new type, fill it, move the consumers to it, and drop the old one after that; or release the table with --new-version, so that the new events go to a topic of their own"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn verdicts_are_ordered_by_harm_and_named() {
+    assert!(Verdict::ALL.is_sorted());
+    for verdict in Verdict::ALL {
+        assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.name());
+    }
+    assert_eq!(worst(&[]), Verdict::Safe);
+}

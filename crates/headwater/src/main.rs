@@ -1,9 +1,10 @@
 //! The `headwater` program: reads the command line, hands over to a command, and turns its end into an exit code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use headwater::cli::{Accept, Checkpoint, Cli, Command, ConfigCommand, SettingFlags};
+use headwater::cli::{Accept, Checkpoint, Cli, Command, ConfigCommand, Schema, SettingFlags};
 use headwater::commands::accept::Accepted;
 use headwater::config::{ConfigError, Loaded};
 use headwater::exit::Exit;
@@ -48,12 +49,18 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Snapshot(snapshot) => {
             commands::snapshot::run(&load(&snapshot.query.settings)?.config, snapshot)?;
         }
+        Command::Schema { command } => return schema(command),
         Command::Tail(tail) => commands::tail::run(tail)?,
         Command::Doctor(query) => {
             return Ok(commands::diagnose::run(&load(&query.settings)?.config, query.output.output)?);
         }
     }
     Ok(Exit::Good)
+}
+
+fn schema(command: &Schema) -> anyhow::Result<Exit> {
+    let loaded = Loaded::load_without(command.config().map(PathBuf::as_path), &command.values(), command.unneeded())?;
+    Ok(commands::schema::run(loaded.config, command)?)
 }
 
 fn load(settings: &SettingFlags) -> anyhow::Result<Loaded> {

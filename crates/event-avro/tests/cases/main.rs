@@ -1,8 +1,12 @@
 //! The 34 ordinary changes of `avro-cases.json`: the rules' verdict, the registry's, and what really happens to values.
 
+#![expect(clippy::unwrap_used, reason = "tests panic")]
+
+mod data;
 mod judged;
 mod level;
 mod properties;
+mod readers;
 
 use serde::Deserialize;
 use serde_json::Value as Json;

@@ -28,6 +28,7 @@ mod resume;
 mod retention;
 mod rights;
 mod road;
+mod schema_check;
 mod secrets;
 mod snapshot;
 mod subjects;

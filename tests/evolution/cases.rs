@@ -184,8 +184,8 @@ fn table(found: &[(Run, Found)]) -> String {
             [false, false] => "refused by both",
         };
         let statement = run.statements.alter.replace("{t}", "t");
-        let (running, replaying) =
-            worst.map_or(("reads the same", "reads the same"), |worst| (worst.running.as_str(), worst.replaying.as_str()));
+        let (running, replaying) = worst
+            .map_or(("reads the same", "reads the same"), |worst| (worst.running.as_str(), worst.replaying.as_str()));
         writeln!(
             text,
             "| {} | `{statement}` | **{verdict}** | {registry} | {running} | {replaying} |",

@@ -1,5 +1,7 @@
 //! The command line. Its `--help` is the first page of the manual that anybody reads.
 
+mod schema;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::FlagValues;
 use crate::exit;
 use crate::logging::Format;
+
+pub use schema::{ReportFormat, Schema, SchemaCheck, SchemaDiff, SchemaTable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +20,9 @@ Examples:
   Ask whether everything is fit, then run:
     headwater doctor -c shop.toml
     headwater run -c shop.toml
+
+  Say what a migration does to the consumers of the topics:
+    headwater schema check --help
 
   Run without a file:
     headwater run --name shop --source-url postgres://headwater@localhost:5432/shop \\
@@ -87,6 +94,11 @@ pub enum Command {
     /// Show how far the copies of tables are, copy tables again, pause and resume
     #[command(after_help = SNAPSHOT_EXAMPLES)]
     Snapshot(Snapshot),
+    /// Say what a change of a table does to its consumers, before it is made; show what is registered
+    Schema {
+        #[command(subcommand)]
+        command: Schema,
+    },
     /// Check the configuration, or describe every key
     Config {
         #[command(subcommand)]
@@ -362,6 +374,9 @@ Examples:
   Ask whether everything is fit, then run:
     headwater doctor -c shop.toml
     headwater run -c shop.toml
+
+  Say what a migration does to the consumers of the topics:
+    headwater schema check --help
 
   Run without a file:
     headwater run --name shop --source-url postgres://headwater@localhost:5432/shop \

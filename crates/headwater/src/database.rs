@@ -1,7 +1,9 @@
 //! The database that a configuration names: PostgreSQL, MySQL or MariaDB, by its URL's scheme. What differs between them
 //! for the program is decided here and nowhere else.
 
-use change::{Described, Finding, Position, Resume, Source, SourceError};
+use std::collections::BTreeSet;
+
+use change::{Described, Finding, Position, Resume, Source, SourceError, Table, TableName};
 use source_mysql::MySqlSource;
 use source_postgres::{PostgresSource, SlotGuard};
 
@@ -66,6 +68,21 @@ impl Database {
         }
     }
 
+    /// Those of the tables that the configuration asks for.
+    pub fn captured(&self, tables: &mut Vec<TableName>) -> Result<(), SourceError> {
+        match self {
+            Self::Postgres(config) => {
+                let patterns = source_postgres::Patterns::new(&config.tables)?;
+                tables.retain(|table| patterns.matches(table));
+            }
+            Self::MySql(config) => {
+                let patterns = source_mysql::Patterns::new(&config.tables)?;
+                tables.retain(|table| patterns.matches(table));
+            }
+        }
+        Ok(())
+    }
+
     /// Begins to watch what the server keeps of its log for this pipeline, as long as the guard lives. A server that keeps
     /// its log for everybody, whoever reads it, needs no guard.
     pub fn guard(self, shown: Shown) -> Result<Option<SlotGuard>, Failure> {
@@ -100,6 +117,64 @@ impl Database {
         match self {
             Self::Postgres(config) => of_slot(config, slot),
             Self::MySql(config) => Ok(of_log(source_mysql::accept::end(config)?)),
+        }
+    }
+}
+
+/// A throw-away database on a server that somebody gives. It is dropped with the value.
+pub enum Scratch {
+    Postgres(source_postgres::Scratch),
+    MySql(source_mysql::Scratch),
+}
+
+impl Scratch {
+    /// Makes it on the server that `database` names, with room for `tables` and for what its patterns name.
+    pub fn create(database: &Database, tables: &[TableName]) -> Result<Self, SourceError> {
+        match database {
+            Database::Postgres(config) => {
+                let name = format!("headwater_check_{:016x}", fastrand::u64(..));
+                source_postgres::Scratch::create(config, &name).map(Self::Postgres)
+            }
+            Database::MySql(config) => {
+                let named = config.tables.iter().filter_map(|pattern| pattern.split_once('.'));
+                let exact = named.filter(|(name, _)| !name.starts_with('!') && !name.contains('*'));
+                let names: BTreeSet<&str> =
+                    exact.map(|(name, _)| name).chain(tables.iter().map(|table| table.schema.as_str())).collect();
+                let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+                source_mysql::Scratch::create(config, &names).map(Self::MySql)
+            }
+        }
+    }
+
+    /// Makes tables in it as far as events know them.
+    pub fn build(&self, tables: &[Table]) -> Result<(), SourceError> {
+        match self {
+            Self::Postgres(scratch) => scratch.build(tables),
+            Self::MySql(scratch) => scratch.build(tables),
+        }
+    }
+
+    /// Runs a file's statements as long as `wanted` says so.
+    pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
+        match self {
+            Self::Postgres(scratch) => scratch.run(file, text, wanted),
+            Self::MySql(scratch) => scratch.run(file, text, wanted),
+        }
+    }
+
+    /// The tables in it that the configuration asks for.
+    pub fn describe(&self) -> Result<Described, SourceError> {
+        match self {
+            Self::Postgres(scratch) => scratch.describe(),
+            Self::MySql(scratch) => scratch.describe(),
+        }
+    }
+
+    /// Drops it.
+    pub fn remove(self) -> Result<(), SourceError> {
+        match self {
+            Self::Postgres(scratch) => scratch.remove(),
+            Self::MySql(scratch) => scratch.remove(),
         }
     }
 }

@@ -11,6 +11,9 @@ pub enum Exit {
     Stopped,
     Fenced,
     Problems,
+    Agree,
+    Breaks,
+    Corrupts,
 }
 
 /// One line of the table: the number, what it means, and what a supervisor should do about it.
@@ -58,6 +61,24 @@ const TABLE: &[Line] = &[
         meaning: "`doctor` found problems",
         advice: "do not start it; show what `doctor` says to a person",
     },
+    Line {
+        exit: Exit::Agree,
+        code: 6,
+        meaning: "`schema check`: consumers have to agree to the change (only with `--fail-on safe-if-agreed`)",
+        advice: "hold the change until its reviewer has asked them",
+    },
+    Line {
+        exit: Exit::Breaks,
+        code: 7,
+        meaning: "`schema check`: the change breaks consumers, at new events or at a replay",
+        advice: "do not merge the change; do what the report says",
+    },
+    Line {
+        exit: Exit::Corrupts,
+        code: 8,
+        meaning: "`schema check`: consumers would see wrong values without an error",
+        advice: "do not merge the change; do what the report says",
+    },
 ];
 
 impl Exit {
@@ -93,6 +114,7 @@ mod tests {
     fn the_numbers_are_promised() {
         let exits = [Exit::Good, Exit::Unexpected, Exit::Usage, Exit::Stopped, Exit::Fenced, Exit::Problems];
         assert_eq!(exits.map(Exit::code), [0, 1, 2, 3, 4, 5]);
+        assert_eq!([Exit::Agree, Exit::Breaks, Exit::Corrupts].map(Exit::code), [6, 7, 8]);
         assert!(
             markdown()
                 .contains("| 4 | another process with the same name has taken over | nothing: the other one runs |")

@@ -13,4 +13,5 @@ pub mod logging;
 pub mod metrics;
 pub mod output;
 pub mod retention;
+pub mod signals;
 pub mod status;

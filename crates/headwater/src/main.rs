@@ -1,9 +1,10 @@
 //! The `headwater` program: reads the command line, hands over to a command, and turns its end into an exit code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use headwater::cli::{Accept, Checkpoint, Cli, Command, ConfigCommand, Doctor, SettingFlags};
+use headwater::cli::{Accept, Checkpoint, Cli, Command, ConfigCommand, Doctor, Schema, SettingFlags};
 use headwater::commands::accept::Accepted;
 use headwater::config::{ConfigError, Loaded};
 use headwater::exit::Exit;
@@ -48,6 +49,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Snapshot(snapshot) => {
             commands::snapshot::run(&load(&snapshot.query.settings)?.config, snapshot)?;
         }
+        Command::Schema { command } => return schema(command),
         Command::Tail(tail) => commands::tail::run(tail)?,
         Command::Doctor(Doctor { print_ddl_trigger: true, .. }) => output::print(source_postgres::DDL_TRIGGER),
         Command::Doctor(Doctor { query, .. }) => {
@@ -55,6 +57,11 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Good)
+}
+
+fn schema(command: &Schema) -> anyhow::Result<Exit> {
+    let loaded = Loaded::load_without(command.config().map(PathBuf::as_path), &command.values(), command.unneeded())?;
+    Ok(commands::schema::run(loaded.config, command)?)
 }
 
 fn load(settings: &SettingFlags) -> anyhow::Result<Loaded> {

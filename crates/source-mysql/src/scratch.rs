@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Purpose};
 use crate::describe::describe;
 use crate::error::Error;
-use crate::script;
+use crate::{script, url};
 
 /// The databases. Dropping the value drops them.
 #[derive(Debug)]
@@ -26,7 +26,10 @@ impl Scratch {
     /// The server cannot be asked, refuses, or has one of them already: then nothing is made.
     pub fn create(config: &Config, databases: &[String]) -> Result<Self, SourceError> {
         config.validate()?;
-        let mut scratch = Self { config: config.clone(), databases: Vec::new() };
+        let mut config = config.clone();
+        // It may be the very one that is not there yet.
+        config.url = url::without_database(&config.url);
+        let mut scratch = Self { config, databases: Vec::new() };
         scratch.make(databases)?;
         Ok(scratch)
     }

@@ -56,6 +56,15 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
+/// The same server and login without a database.
+pub(crate) fn without_database(url: &str) -> String {
+    let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
+    let (scheme, rest) = place.split_once("://").unwrap_or(("mysql", place));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{scheme}://{authority}/{query}")
+}
+
 fn bad(url: &str, why: impl std::fmt::Display) -> Error {
     Error::stop(
         format!("url: {why} in {}", without_password(url)),
@@ -236,6 +245,16 @@ mod tests {
         assert_eq!(e.name(), "/run/mysqld/mysqld.sock");
         assert_eq!(parse("mysql://me@h/?ssl-ca=/ca.pem").unwrap().tls.mode, SslMode::VerifyCa);
         assert_eq!(parse("mysql://me@h/?ssl-ca=/ca.pem&ssl-mode=REQUIRED").unwrap().tls.mode, SslMode::Required);
+    }
+
+    #[test]
+    fn the_server_without_a_database() {
+        for (url, server) in [
+            ("mysql://me:p%40ss@h:7/shop?ssl-mode=REQUIRED", "mysql://me:p%40ss@h:7/?ssl-mode=REQUIRED"),
+            ("mariadb://me@h", "mariadb://me@h/"),
+        ] {
+            assert_eq!(without_database(url), server);
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Form {
     }
 
     /// In words: `string`, `decimal(12,2)`, `array of long`.
-    pub(super) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         match (&self.logical, &self.base) {
             (Some(Logical::Decimal { precision, scale }), _) => format!("decimal({precision},{scale})"),
             (Some(Logical::Time { kind, unit }), _) => format!("{kind}-{unit}"),

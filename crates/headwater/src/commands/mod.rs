@@ -7,6 +7,7 @@ pub mod diagnose;
 pub mod doctor;
 pub mod durability;
 pub mod run;
+pub mod schema;
 pub mod snapshot;
 pub mod tail;
 pub mod version;

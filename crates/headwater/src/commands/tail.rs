@@ -4,7 +4,6 @@
 //! remembers what was printed: the position is confirmed after each transaction, so a killed `tail` prints its last one again.
 //! MySQL and MariaDB remember nothing of a reader.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use event_avro::render::{render_json, render_line};
 use crate::cli::{Tail, TailOutput};
 use crate::database::{Database, Scheme};
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, signals};
 
 /// How often the wish to stop is looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -22,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Prints changes until Ctrl-C.
 pub fn run(arguments: &Tail) -> Result<(), Failure> {
     let mut source = database(arguments)?.source()?;
-    let stop = watch_signals()?;
+    let stop = signals::watch()?;
     let started = source.start(None)?;
     let names: Vec<String> = started.tables.iter().map(|table| table.name.to_string()).collect();
     let names = if names.is_empty() { arguments.tables.join(", ") } else { names.join(", ") };
@@ -88,30 +87,4 @@ fn print_changes(
         }
     }
     Ok(())
-}
-
-/// A flag that Ctrl-C and SIGTERM raise.
-fn watch_signals() -> Result<Arc<AtomicBool>, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let unexpected = |error: std::io::Error| Failure::unexpected(format!("cannot listen for signals: {error}"));
-    let stop = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&stop);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unexpected)?;
-    let (mut terminate, mut interrupt) = {
-        let _inside = runtime.enter();
-        (signal(SignalKind::terminate()).map_err(unexpected)?, signal(SignalKind::interrupt()).map_err(unexpected)?)
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            });
-            raised.store(true, Ordering::Relaxed);
-        })
-        .map_err(unexpected)?;
-    Ok(stop)
 }

@@ -65,6 +65,21 @@ impl Settings {
         settings
     }
 
+    /// Gives required keys that nobody gave the value of their example.
+    pub(super) fn do_without(&mut self, paths: &[&'static str]) {
+        for key in paths.iter().filter_map(|path| keys::find(path)) {
+            let Absent::Required { example } = key.absent else { continue };
+            let text = Text::new(example.to_owned(), false);
+            let value = match key.kind {
+                Kind::List => Ok(Value::List(vec![text])),
+                kind => value::parse(kind, text),
+            };
+            if let (false, Ok(value)) = (self.given.contains_key(key.path), value) {
+                self.given.insert(key.path, Setting { value, origin: Origin::Default });
+            }
+        }
+    }
+
     fn read_file(&mut self, document: &Document, variable: &dyn Fn(&str) -> Option<String>) {
         match DeTable::parse(document.text()) {
             Ok(table) => {

@@ -44,19 +44,31 @@ pub struct Loaded {
 impl Loaded {
     /// Reads the file, if there is one, and the flags, which win.
     pub fn load(file: Option<&Path>, flags: &FlagValues) -> Result<Self, ConfigError> {
+        Self::load_without(file, flags, &[])
+    }
+
+    /// The same for a command that does without some of the required keys: where nobody gives them they have the value of
+    /// their example, which the command must not use.
+    pub fn load_without(
+        file: Option<&Path>,
+        flags: &FlagValues,
+        unneeded: &[&'static str],
+    ) -> Result<Self, ConfigError> {
         let read = |path: &Path| {
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })
         };
         let document = file.map(|path| read(path).map(|text| Document::new(path, text))).transpose()?;
-        Self::assemble(document, flags, &|name| std::env::var(name).ok())
+        Self::assemble(document, flags, unneeded, &|name| std::env::var(name).ok())
     }
 
     fn assemble(
         document: Option<Document>,
         flags: &FlagValues,
+        unneeded: &[&'static str],
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let mut settings = Settings::read(document, flags, variable);
+        settings.do_without(unneeded);
         let config = if settings.unreadable { None } else { Config::assemble(&mut settings) };
         match config {
             Some(config) => {

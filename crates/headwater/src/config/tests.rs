@@ -39,7 +39,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn load(text: &str, flags: &FlagValues) -> Result<Loaded, ConfigError> {
-    Loaded::assemble(Some(Document::new(Path::new("shop.toml"), text.into())), flags, &variable)
+    Loaded::assemble(Some(Document::new(Path::new("shop.toml"), text.into())), flags, &[], &variable)
 }
 
 /// The text of the error; also checks that no way to print it shows a secret.
@@ -78,7 +78,7 @@ fn a_whole_file_is_read() {
 
 #[test]
 fn every_key_of_the_table_is_used_and_every_used_key_is_in_the_table() {
-    let mut settings = Settings::read(Some(Document::new(Path::new("f"), WHOLE.into())), &Vec::new(), &variable);
+    let mut settings = Settings::read(Some(Document::new(Path::new("f"), WHOLE.into())), &Vec::new(), &[], &variable);
     assert!(Config::assemble(&mut settings).is_some());
     let known: std::collections::BTreeSet<_> = KEYS.iter().map(|key| key.path).collect();
     assert_eq!(*settings.taken(), known);
@@ -105,7 +105,7 @@ fn flags_suffice_and_win() {
         ("kafka.delivery", vec!["at-least-once".into()]),
         ("registry.url", vec!["http://h".into()]),
     ];
-    let alone = Loaded::assemble(None, &flags, &variable).unwrap();
+    let alone = Loaded::assemble(None, &flags, &[], &variable).unwrap();
     assert_eq!(alone.config.source.tables, ["public.a", "public.b"]);
     assert_eq!(alone.config.kafka.delivery, Delivery::AtLeastOnce);
     let loaded = load(WHOLE, &flags[..1].to_vec()).unwrap();
@@ -379,7 +379,7 @@ shop.toml: `kafka.topic_prefix` is required
 shop.toml: `registry.url` is required
   help: write url = "http://localhost:8081" in [registry], or pass --registry-url 'http://localhost:8081'
 "###);
-    assert_snapshot!(Loaded::assemble(None, &Vec::new(), &variable).unwrap_err().to_string().lines().take(2).collect::<Vec<_>>().join("\n"), @r###"
+    assert_snapshot!(Loaded::assemble(None, &Vec::new(), &[], &variable).unwrap_err().to_string().lines().take(2).collect::<Vec<_>>().join("\n"), @r###"
 `name` is required
   help: pass --name 'shop', or name a file with -c
 "###);
@@ -456,4 +456,22 @@ fn the_reference_page_is_whole() {
 | `snapshot_rate` | size, 1KiB to 1024GiB |  | How many bytes of rows all copies together read in a second, such as `20MiB`. Without it they read as fast as they can be published. |
 | `snapshot_where` | table of texts |  | By table, which of its rows are copied, as SQL behind `WHERE`: `"public.orders" = "placed > now() - interval '90 days'"`. Changes of other rows are published all the same. |
 "###);
+}
+
+#[test]
+fn a_command_does_without_keys_that_it_does_not_use() {
+    let flags: FlagValues = vec![
+        ("source.url", vec!["mysql://me@ci".to_owned()]),
+        ("source.tables", vec!["shop.*".to_owned()]),
+        ("kafka.topic_prefix", vec!["shop".to_owned()]),
+        ("registry.url", vec!["http://registry".to_owned()]),
+    ];
+    let variable = |_: &str| None;
+    let loaded = Loaded::assemble(None, &flags, &["name", "kafka.brokers"], &variable).unwrap();
+    assert_eq!(
+        (loaded.config.name.as_str(), loaded.config.source.tables.as_slice()),
+        ("shop", &["shop.*".to_owned()][..])
+    );
+    let error = Loaded::assemble(None, &flags, &["name"], &variable).unwrap_err().to_string();
+    assert!(error.contains("`kafka.brokers` is required"), "{error}");
 }

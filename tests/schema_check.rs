@@ -1,0 +1,277 @@
+//! `headwater schema …`: a migration is judged before it is made, and looking at it leaves nothing behind.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value as Json;
+use testkit::{Database, Flavour, MySqlDatabase};
+
+use crate::support::{BINARY, PATIENCE, Scene, Store, command};
+
+const TABLES: &str = "
+    create type mood as enum ('sad', 'fine');
+    create domain email as text check (value like '%@%');
+    create table orders (id bigint primary key, price numeric(10,2) not null, note text, mood mood default 'fine',
+        contact email, moods mood[]);
+    create table quiet (id bigint primary key, v text);";
+
+/// The script that the documentation gives to CI jobs.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/ci/schema-check.sh");
+
+/// A pipeline that has run, so that its schemas are registered, and has ended.
+fn ran(label: &str) -> Result<Scene<Database>> {
+    let scene = Scene::new(label, TABLES)?;
+    let headwater = scene.start()?;
+    scene.database.execute("insert into orders values (1, 9.90, 'a'); insert into quiet values (1, 'a')")?;
+    scene.events("orders", 1)?;
+    scene.events("quiet", 1)?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    Ok(scene)
+}
+
+/// What every command of this kind is given: no Kafka, no name, no file.
+fn neighbours<D: Store>(scene: &Scene<D>) -> Vec<String> {
+    ["--registry-url", &scene.neighbours.registry, "--tables", &scene.tables[0], "--topic-prefix", &scene.name]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn schema<D: Store>(scene: &Scene<D>, arguments: &[&str]) -> Result<(i32, String)> {
+    let all = neighbours(scene);
+    let all: Vec<&str> = ["schema"].iter().chain(arguments).copied().chain(all.iter().map(String::as_str)).collect();
+    let (code, text) = command(&all)?;
+    Ok((code, text.replace(&scene.name, "shop")))
+}
+
+/// A file in a folder of the test's own.
+fn file(scene_name: &str, name: &str, text: &str) -> Result<PathBuf> {
+    let folder = std::env::temp_dir().join(scene_name);
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(name);
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// Runs the script with a migration; `FAIL_ON` is as given.
+fn script<D: Store>(scene: &Scene<D>, sql: &str, fail_on: &str) -> Result<(i32, String)> {
+    let path = file(&scene.name, "migration.sql", sql)?;
+    let output = Command::new("sh")
+        .arg(SCRIPT)
+        .arg(&path)
+        .env("HEADWATER", BINARY)
+        .env("SERVER_URL", scene.database.url())
+        .env("REGISTRY_URL", &scene.neighbours.registry)
+        .env("TABLES", &scene.tables[0])
+        .env("TOPIC_PREFIX", &scene.name)
+        .env("FAIL_ON", fail_on)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.code().unwrap_or(-1), text.replace(&scene.name, "shop")))
+}
+
+/// How many versions the registry has under the pipeline's subjects.
+fn versions<D: Store>(scene: &Scene<D>, table: &str) -> Result<usize> {
+    let shown = schema(scene, &["show", table, "--output", "json"])?;
+    ensure!(shown.0 == 0, "{}", shown.1);
+    let shown: Json = serde_json::from_str(&shown.1)?;
+    let subjects = shown["subjects"].as_array().context("no subjects")?;
+    Ok(subjects.iter().filter_map(|subject| subject["versions"].as_array()).map(Vec::len).sum())
+}
+
+#[test]
+fn a_ci_job_is_told_what_a_migration_does() -> Result<()> {
+    let scene = ran("schema_ci")?;
+    let before = versions(&scene, "public.orders")?;
+    let (code, text) = script(&scene, "create index concurrently on orders (price);", "safe-if-agreed")?;
+    assert_eq!((code, text.as_str()), (0, "safe: nothing changes\nschema check: go on\n"));
+    let (code, text) = script(
+        &scene,
+        "begin; alter table orders add placed timestamptz; create table fresh (id int primary key); commit;",
+        "safe-if-agreed",
+    )?;
+    assert_eq!(code, 0, "{text}");
+    println!("{text}");
+    let drop = "alter table orders drop note;";
+    assert_eq!(script(&scene, drop, "breaks-replay")?.0, 0);
+    let (code, text) = script(&scene, drop, "safe-if-agreed")?;
+    assert_eq!(code, 6, "{text}");
+    println!("{text}");
+    let (code, text) = script(
+        &scene,
+        "alter table orders rename note to remark;\nalter table quiet rename to loud;",
+        "breaks-replay",
+    )?;
+    assert_eq!(code, 8, "{text}");
+    println!("{text}");
+    let (code, text) = script(&scene, "-- a mistake\n\nalter table nowhere add a int;", "breaks-replay")?;
+    assert_eq!(code, 3, "{text}");
+    ensure!(text.contains("migration.sql, line 3: relation \"nowhere\" does not exist"), "{text}");
+    ensure!(text.contains("--base FILE") && text.contains("it could not be done"), "{text}");
+    assert_eq!(versions(&scene, "public.orders")?, before, "something was registered");
+    let left = scene.database.value(
+        "select count(*) from pg_database where datname like 'headwater\\_check\\_%' and \
+         (pg_stat_file('base/' || oid || '/PG_VERSION')).modification < now() - interval '1 minute'",
+    )?;
+    assert_eq!(left, "0", "a throw-away database was left behind");
+    Ok(())
+}
+
+#[test]
+fn a_database_with_the_migration_is_compared_with_the_registry() -> Result<()> {
+    let scene = ran("schema_database")?;
+    let url = scene.database.url();
+    let (code, text) = schema(&scene, &["check", "--database", &url])?;
+    assert_eq!((code, text.as_str()), (0, "safe: nothing changes\n"));
+    scene.database.execute(
+        "alter table orders alter price type numeric(12,4); alter type mood add value 'glad'; drop table quiet",
+    )?;
+    let (code, text) = schema(&scene, &["check", "--database", &url, "--output", "json"])?;
+    assert_eq!(code, 8, "{text}");
+    let report: Json = serde_json::from_str(&text)?;
+    assert_eq!(report["verdict"], "corrupts-silently");
+    assert_eq!(report["exit_code"], 8);
+    let changes = report["tables"].as_array().context("no tables")?;
+    let change = |table: &Json| format!("{} {} {}", table["table"], table["change"], table["verdict"]).replace('"', "");
+    let changes: Vec<String> = changes.iter().map(change).collect();
+    assert_eq!(changes, ["public.orders changed corrupts-silently", "public.quiet dropped safe-if-agreed"]);
+    let findings = report["tables"][0]["findings"].as_array().context("no findings")?;
+    let of = |column: &str| findings.iter().any(|finding| finding["column"] == column);
+    ensure!(of("price") && of("mood"), "{text}");
+    let subject = &report["tables"][0]["subjects"][0];
+    assert_eq!(subject["subject"], "shop.public.orders-value");
+    assert_eq!((&subject["local"]["compatible"], &subject["registry"]["compatible"]), (&true.into(), &true.into()));
+    // What the registry lets pass is refused here; in GitHub's words as an error, in a comment as a row.
+    let summary = file(&scene.name, "summary.md", "# Job\n")?;
+    let output = Command::new(BINARY)
+        .args(["schema", "check", "--database", &url, "--output", "github"])
+        .args(neighbours(&scene))
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(text.contains("::error title=public.orders%3A corrupts-silently::price: "), "{text}");
+    ensure!(text.contains("::warning title=public.quiet%3A safe-if-agreed::"), "{text}");
+    let summary = std::fs::read_to_string(summary)?;
+    ensure!(summary.starts_with("# Job\n## headwater schema check: corrupts-silently\n"), "{summary}");
+    ensure!(summary.contains("| **corrupts-silently** | `price` | "), "{summary}");
+    // The same for a person who asks for the table.
+    let (code, text) = schema(&scene, &["diff", "public.orders", "--source-url", &url])?;
+    ensure!(code == 0 && text.starts_with("from version 1 to the database: corrupts-silently\n"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn show_diff_and_history_tell_what_is_registered() -> Result<()> {
+    let scene = Scene::new("schema_history", TABLES)?;
+    let headwater = scene.start()?;
+    scene.database.execute("insert into orders values (1, 9.90, 'a')")?;
+    scene.events("orders", 1)?;
+    scene.database.execute("alter table orders add placed date; insert into orders values (2, 9.90, 'b')")?;
+    scene.events("orders", 2)?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    let (code, text) = schema(&scene, &["history", "public.orders"])?;
+    println!("{code}\n{text}");
+    ensure!(code == 0 && text.contains("version 2 (id ") && text.contains("placed"), "{text}");
+    let (code, text) = schema(&scene, &["diff", "public.orders", "--from", "1", "--to", "2"])?;
+    println!("{code}\n{text}");
+    ensure!(code == 0 && text.starts_with("from version 1 to version 2: safe"), "{text}");
+    let (code, text) = schema(&scene, &["show", "public.orders"])?;
+    println!("{code}\n{text}");
+    ensure!(code == 0 && text.contains("public.orders -> shop.public.orders"), "{text}");
+    let (code, text) = schema(&scene, &["show", "public.nowhere"])?;
+    ensure!(code == 3 && text.contains("there is no subject shop.public.nowhere-value"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn schemas_in_a_folder_need_no_database() -> Result<()> {
+    let scene = ran("schema_avsc")?;
+    let registered = registered(&scene, "orders")?;
+    let folder = |name: &str, text: &str| -> Result<String> {
+        let path = file(&format!("{}_{name}", scene.name), &format!("{name}.avsc"), text)?;
+        Ok(path.parent().unwrap_or(Path::new(".")).display().to_string())
+    };
+    let check = |folder: &str| schema(&scene, &["check", "--avsc", folder]);
+    let (code, text) = check(&folder(&scene.topic("orders"), &registered)?)?;
+    assert_eq!((code, text.as_str()), (0, "safe: nothing changes; 1 table not looked at\n"));
+    let scaled = registered.replace("\"precision\":10,\"scale\":2", "\"precision\":10,\"scale\":4");
+    ensure!(scaled != registered, "{registered}");
+    // Under any name the record inside says which table is meant.
+    let (code, text) = check(&folder("orders_of_tomorrow", &scaled)?)?;
+    ensure!(code == 8 && text.contains("price: "), "{code} {text}");
+    let (code, text) = check(&folder("stranger", "{\"type\":\"record\",\"name\":\"Stranger\",\"fields\":[]}")?)?;
+    ensure!(code == 3 && text.contains("stranger.avsc belongs to no table"), "{code} {text}");
+    Ok(())
+}
+
+/// The value schema's text.
+fn registered<D: Store>(scene: &Scene<D>, table: &str) -> Result<String> {
+    let url = format!("{}/subjects/{}-value/versions/latest", scene.neighbours.registry, scene.topic(table));
+    let answer: Json = serde_json::from_str(&ureq::get(&url).call()?.body_mut().read_to_string()?)?;
+    Ok(answer["schema"].as_str().context("no schema")?.to_owned())
+}
+
+#[test]
+fn a_dump_of_the_structure_is_a_base() -> Result<()> {
+    let scene = ran("schema_base")?;
+    let base = format!("\\restrict x\nselect pg_catalog.set_config('search_path', '', false);\n{}", QUALIFIED);
+    let base = file(&scene.name, "base.sql", &base)?.display().to_string();
+    let migration = file(&scene.name, "migration.sql", "alter table lists add a int; alter table orders drop price;")?;
+    let migration = migration.display().to_string();
+    let url = scene.database.url();
+    let arguments = ["check", "--server", &url, "--base", &base, "--migration", &migration];
+    let (code, text) = schema(&scene, &arguments)?;
+    ensure!(code == 0 && text.contains("public.lists (new): safe"), "{code} {text}");
+    ensure!(text.contains("public.orders: safe-if-agreed") && text.contains("price: "), "{text}");
+    ensure!(text.contains("already before the migration the table differs from what is registered"), "{text}");
+    Ok(())
+}
+
+/// As `pg_dump` writes it; some columns are not there yet.
+const QUALIFIED: &str = "
+    create table public.orders (id bigint not null, price numeric(10,2) not null, note text);
+    alter table only public.orders add constraint orders_pkey primary key (id);
+    create table public.quiet (id bigint primary key, v text);
+    create table public.lists (id bigint primary key);
+    \\unrestrict x\n";
+
+fn mysql(flavour: Flavour) -> Result<()> {
+    let scene: Scene<MySqlDatabase> = Scene::of(
+        flavour,
+        "schema_mysql",
+        "create table orders (id int unsigned primary key, price decimal(10,2) not null, note varchar(40), \
+         mood enum('sad','it''s fine'), flag tinyint(1), seen timestamp(3) null, big longtext, part binary(4))",
+    )?;
+    let headwater = scene.start()?;
+    scene.database.execute("insert into orders (id, price) values (1, 9.90)")?;
+    scene.events("orders", 1)?;
+    assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+    let url = scene.database.url();
+    let (code, text) = schema(&scene, &["check", "--database", &url])?;
+    ensure!(code == 0 && text.ends_with("nothing changes\n"), "{code} {text}");
+    // The server has the database, so nothing may be made or dropped there.
+    let (code, text) = script(&scene, "alter table orders add placed datetime", "breaks-replay")?;
+    ensure!(code == 3 && text.contains("has a database") && text.contains("an empty server"), "{code} {text}");
+    assert_eq!(scene.database.value("select count(*) from orders")?, "1");
+    // An empty one: here the same, once the table's database is gone.
+    scene.database.execute(&format!("drop database {}", scene.database.name))?;
+    let (code, text) = script(
+        &scene,
+        "alter table orders add placed datetime, modify price decimal(12,4) not null;\n\
+         delimiter //\ncreate trigger t before insert on orders for each row begin set new.note = 'a'; end//\n",
+        "breaks-replay",
+    )?;
+    ensure!(code == 8 && text.contains("price: ") && text.contains("placed: "), "{code} {text}");
+    ensure!(!text.contains("note: already before"), "the table was not rebuilt as it is registered: {text}");
+    Ok(())
+}
+
+#[test]
+fn a_migration_of_mysql() -> Result<()> {
+    mysql(Flavour::MySql)
+}
+
+#[test]
+fn a_migration_of_mariadb() -> Result<()> {
+    mysql(Flavour::MariaDb)
+}

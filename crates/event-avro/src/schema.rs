@@ -7,7 +7,7 @@
 //! compatible. Key columns alone are plain `T`, where `T` can hold every value of the type; a date, a number or a time
 //! cannot (`infinity`, `NaN`), so it may be absent in the value, and its key field is the server's own text.
 
-use change::{Column, ColumnType, SourceInfo, Table};
+use change::{Column, ColumnType, SourceInfo, Table, TableName};
 
 use crate::name;
 
@@ -20,12 +20,12 @@ pub struct Naming {
 
 /// The full name of a table's key record: `<prefix>.<schema>.<table>.Key`. No other record has it, because no two tables
 /// share a namespace.
-pub fn key_record(table: &Table, naming: &Naming) -> String {
+pub fn key_record(table: &TableName, naming: &Naming) -> String {
     format!("{}.{KEY}", namespace(table, naming))
 }
 
 /// The full name of a table's value record: `<prefix>.<schema>.<table>.Envelope`.
-pub fn value_record(table: &Table, naming: &Naming) -> String {
+pub fn value_record(table: &TableName, naming: &Naming) -> String {
     format!("{}.{ENVELOPE}", namespace(table, naming))
 }
 
@@ -38,7 +38,7 @@ pub fn key_schema(table: &Table, naming: &Naming) -> Option<String> {
         return None;
     }
     let mut text = String::with_capacity(256);
-    begin_record(&mut text, KEY, Some(&namespace(table, naming)));
+    begin_record(&mut text, KEY, Some(&namespace(&table.name, naming)));
     for (at, &index) in table.key.iter().enumerate() {
         let column = &table.columns[index];
         begin_field(&mut text, at == 0, &name::mangle(&column.name));
@@ -52,7 +52,7 @@ pub fn key_schema(table: &Table, naming: &Naming) -> Option<String> {
 /// The value schema of a table: the envelope.
 pub fn value_schema(table: &Table, info: &SourceInfo, naming: &Naming) -> String {
     let mut text = String::with_capacity(2048 + 160 * table.columns.len());
-    begin_record(&mut text, ENVELOPE, Some(&namespace(table, naming)));
+    begin_record(&mut text, ENVELOPE, Some(&namespace(&table.name, naming)));
     begin_field(&mut text, true, "before");
     text.push_str("[\"null\",");
     push_row(&mut text, table);
@@ -86,8 +86,8 @@ const SOURCE_COMMON: &str = concat!(
     r#"{"name":"ts_us","type":["null","long"],"default":null},{"name":"ts_ns","type":["null","long"],"default":null}"#,
 );
 
-fn namespace(table: &Table, naming: &Naming) -> String {
-    name::namespace(&naming.prefix, &table.name.schema, &table.name.table)
+fn namespace(table: &TableName, naming: &Naming) -> String {
+    name::namespace(&naming.prefix, &table.schema, &table.table)
 }
 
 /// Whether a row's column is `["null", T]` in the value schema.
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::fixture::{column, info, orders};
     use apache_avro::Schema;
-    use change::{Identity, TableName};
+    use change::Identity;
     use std::sync::Arc;
 
     fn naming() -> Naming {
@@ -242,7 +242,9 @@ mod tests {
             let table = Table { name: TableName::new(schema, table), ..Table::clone(&orders()) };
             let key = key_schema(&table, &naming()).unwrap();
             let value = value_schema(&table, &info(), &naming());
-            for (name, text) in [(key_record(&table, &naming()), key), (value_record(&table, &naming()), value)] {
+            for (name, text) in
+                [(key_record(&table.name, &naming()), key), (value_record(&table.name, &naming()), value)]
+            {
                 let schema = Schema::parse_str(&text).unwrap();
                 assert_eq!(schema.name().unwrap().fullname(None), name);
                 assert!(names.insert(name.clone()), "{name} is there twice");

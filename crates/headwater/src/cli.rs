@@ -10,7 +10,7 @@ use crate::config::FlagValues;
 use crate::exit;
 use crate::logging::Format;
 
-pub use schema::{ReportFormat, Schema, SchemaCheck, SchemaDiff, SchemaTable};
+pub use schema::{ReportFormat, Schema, SchemaCheck, SchemaDiff, SchemaRelease, SchemaTable};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use event_avro::compatibility::Verdict;
 
 use super::{OutputFlag, SettingFlags};
@@ -35,6 +35,24 @@ pub enum Schema {
     Diff(Box<SchemaDiff>),
     /// Show all registered versions of a table, and what changed from one to the next
     History(Box<SchemaTable>),
+    /// Let a held table go on: its parked events return, in their order
+    Release(Box<SchemaRelease>),
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("how").required(true)))]
+pub struct SchemaRelease {
+    /// The held table, as schema.table; in MySQL and MariaDB database.table
+    #[arg(id = "chosen", value_name = "TABLE")]
+    pub table: String,
+    /// In its topic, under the new schema: its consumers are ready for it
+    #[arg(long, group = "how")]
+    pub accept: bool,
+    /// In a new topic, <topic>.v2; the old one gets a last event that says so
+    #[arg(long, group = "how")]
+    pub new_version: bool,
+    #[command(flatten)]
+    pub settings: SettingFlags,
 }
 
 #[derive(Clone, Args)]
@@ -117,6 +135,7 @@ impl Schema {
             Self::Check(check) => &check.settings,
             Self::Show(table) | Self::History(table) => &table.settings,
             Self::Diff(diff) => &diff.table.settings,
+            Self::Release(release) => &release.settings,
         }
     }
 
@@ -141,7 +160,7 @@ impl Schema {
     pub fn unneeded(&self) -> &'static [&'static str] {
         let registry_alone = match self {
             Self::Check(check) => return if check.avsc.is_some() { &KEYS[..3] } else { &KEYS[..2] },
-            Self::Show(_) | Self::History(_) => true,
+            Self::Show(_) | Self::History(_) | Self::Release(_) => true,
             Self::Diff(diff) => diff.from.is_some(),
         };
         if registry_alone { &KEYS } else { &KEYS[..2] }

@@ -165,9 +165,9 @@ fn look_at_schemas(
     for table in &tables {
         let Ok(topic) = event_avro::topic(prefix, &table.name.schema, &table.name.table) else { continue };
         let key = event_avro::key_schema(table, &naming);
-        let key = key.map(|schema| (Part::Key, event_avro::key_record(table, &naming), schema));
+        let key = key.map(|schema| (Part::Key, event_avro::key_record(&table.name, &naming), schema));
         let value = event_avro::value_schema(table, &info, &naming);
-        let value = (Part::Value, event_avro::value_record(table, &naming), value);
+        let value = (Part::Value, event_avro::value_record(&table.name, &naming), value);
         for (part, record, schema) in key.into_iter().chain([value]) {
             let subject = registry.subject(&topic, part, &record);
             let until = Instant::now().checked_add(REGISTRY);

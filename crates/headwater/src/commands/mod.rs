@@ -6,6 +6,7 @@ pub mod config;
 pub mod diagnose;
 pub mod doctor;
 pub mod durability;
+mod process;
 pub mod run;
 pub mod schema;
 pub mod snapshot;

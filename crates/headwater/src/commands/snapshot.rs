@@ -1,15 +1,14 @@
 //! `headwater snapshot`: asks the running process how far its copies are, and what a person wishes of them.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::admin::{Action, Command, Outcome, SnapshotStatus};
+use super::process::Process;
+use crate::admin::{Action, Command, SnapshotStatus};
 use crate::cli::{Output, Snapshot};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -17,8 +16,6 @@ use crate::output;
 
 /// How often a copy that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// A wish is answered, or refused, within half a minute; the network needs a little more.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Obeys the command line.
 pub fn run(config: &Config, arguments: &Snapshot) -> Result<(), Failure> {
@@ -37,14 +34,14 @@ pub fn run(config: &Config, arguments: &Snapshot) -> Result<(), Failure> {
     };
     for (action, table) in &wishes {
         let condition = arguments.condition.clone();
-        let done = process.command(&Command { action: *action, table: table.clone(), condition })?;
+        let done = process.command("/snapshot", &Command { action: *action, table: table.clone(), condition })?;
         output::print_error(&done);
     }
     if arguments.wait {
         return wait(&process, &arguments.tables);
     }
     if wishes.is_empty() {
-        let copies = process.snapshots()?;
+        let copies = process.status::<Status>()?;
         match arguments.query.output.output {
             Output::Json => {
                 let text = serde_json::to_string_pretty(&copies.snapshots)
@@ -57,85 +54,11 @@ pub fn run(config: &Config, arguments: &Snapshot) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The running process, as its admin listener shows it.
-struct Process {
-    agent: ureq::Agent,
-    url: String,
-    authorization: Option<String>,
-}
-
 /// The part of `/status` that is about copies.
 #[derive(Deserialize)]
 struct Status {
     name: String,
     snapshots: Vec<SnapshotStatus>,
-}
-
-impl Process {
-    fn new(config: &Config) -> Result<Self, Failure> {
-        let listen = config.admin.listen;
-        if listen.port() == 0 {
-            return Err(Failure::configuration(
-                "admin.listen has port 0, which is another one in every process; give the running one's with \
-                 --admin-listen (its first log line names it)",
-            ));
-        }
-        let ip = match listen.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        let settings = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
-        Ok(Self {
-            agent: ureq::Agent::new_with_config(settings),
-            url: format!("http://{}", SocketAddr::new(ip, listen.port())),
-            authorization: config.admin.token.as_ref().map(|token| format!("Bearer {}", token.expose_secret())),
-        })
-    }
-
-    /// Asks for something to be done; the answer is what was done.
-    fn command(&self, command: &Command) -> Result<String, Failure> {
-        let body = serde_json::to_string(command).map_err(|error| Failure::unexpected(error.to_string()))?;
-        let mut request = self.agent.post(format!("{}/snapshot", self.url)).header("content-type", "application/json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        match self.parse::<Outcome>(request.send(body))? {
-            Outcome::Done(text) => Ok(text),
-            Outcome::Error(text) => Err(Failure::unexpected(text)),
-        }
-    }
-
-    fn snapshots(&self) -> Result<Status, Failure> {
-        let mut request = self.agent.get(format!("{}/status", self.url));
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        self.parse(request.call())
-    }
-
-    fn parse<T: for<'de> Deserialize<'de>>(
-        &self,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<T, Failure> {
-        let away = |error: ureq::Error| {
-            Failure::unexpected(format!(
-                "no answer from the running process at {}: {error}; does `headwater run` run with this configuration, on \
-                 this machine?",
-                self.url
-            ))
-        };
-        let mut answer = answer.map_err(away)?;
-        let code = answer.status();
-        let text = answer.body_mut().read_to_string().map_err(away)?;
-        serde_json::from_str(&text).map_err(|_| {
-            Failure::unexpected(format!(
-                "{} answered {code}, which is not headwater's answer: {}",
-                self.url,
-                text.trim()
-            ))
-        })
-    }
 }
 
 fn describe(status: &Status) -> String {
@@ -172,7 +95,7 @@ fn wait(process: &Process, tables: &[String]) -> Result<(), Failure> {
     let mut shown: BTreeMap<String, ProgressBar> = BTreeMap::new();
     let mut said = Instant::now();
     loop {
-        let status = process.snapshots()?;
+        let status = process.status::<Status>()?;
         let meant = |copy: &&SnapshotStatus| tables.is_empty() || tables.contains(&copy.table);
         let open: Vec<&SnapshotStatus> =
             status.snapshots.iter().filter(meant).filter(|copy| copy.state != "complete").collect();

@@ -98,7 +98,7 @@ fn changed(
     let mut subjects = Vec::new();
     for (part, schema, latest) in parts {
         if let Some(schema) = schema.filter(|schema| is_new(schema, latest)) {
-            let subject = schema_registry::subject(&topic, part);
+            let subject = holdings.subject(name, part)?;
             let report = ask(holdings, subject, schema)?;
             findings.extend(refusal(&report));
             subjects.push(report);

@@ -88,7 +88,7 @@ pub(super) fn show(config: &Config, table: &TableName, format: Output) -> Result
     });
     let mut subjects = Vec::new();
     for part in [Part::Value, Part::Key] {
-        let subject = schema_registry::subject(&topic, part);
+        let subject = holdings.subject(table, part)?;
         let versions = holdings.versions(&subject)?;
         if !versions.is_empty() {
             let level = holdings.level(&subject)?.to_string();
@@ -138,7 +138,7 @@ pub(super) fn diff(
     let known = known(&holdings, table)?;
     let difference = match versions {
         Some((from, to)) => {
-            let subject = schema_registry::subject(&holdings.topic(table)?, Part::Value);
+            let subject = holdings.subject(table, Part::Value)?;
             let all = holdings.versions(&subject)?;
             let shape = |number: u32| {
                 let found = all.iter().find(|version| version.version == number).ok_or_else(|| {
@@ -187,10 +187,9 @@ fn human_difference(difference: &Difference) -> String {
 pub(super) fn history(config: &Config, table: &TableName, format: Output) -> Result<(), Failure> {
     let holdings = Holdings::open(config)?;
     known(&holdings, table)?;
-    let topic = holdings.topic(table)?;
     let mut steps = Vec::new();
     for part in [Part::Value, Part::Key] {
-        let subject = schema_registry::subject(&topic, part);
+        let subject = holdings.subject(table, part)?;
         let mut before: Option<Latest> = None;
         for now in holdings.versions(&subject)? {
             steps.push(step(&subject, part, before.as_ref(), &now)?);

@@ -1,4 +1,5 @@
-//! `headwater schema …`: what a change of a table does to its consumers, and what is registered. Nothing is ever written.
+//! `headwater schema …`: what a change of a table does to its consumers, and what is registered, without a write anywhere;
+//! and the word that lets a held table go on.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -17,11 +18,15 @@ mod registered;
 mod report;
 
 use change::TableName;
+use pipeline::How;
 
+use super::process::Process;
+use crate::admin::Release;
 use crate::cli::Schema;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output;
 
 /// Runs one of the commands.
 pub fn run(mut config: Config, command: &Schema) -> Result<Exit, Failure> {
@@ -45,6 +50,12 @@ pub fn run(mut config: Config, command: &Schema) -> Result<Exit, Failure> {
             let table = table_name(&arguments.table.table)?;
             let versions = arguments.from.zip(arguments.to);
             inspect::diff(&config, &table, versions, arguments.table.output.output).map(|()| Exit::Good)
+        }
+        Schema::Release(arguments) => {
+            let how = if arguments.accept { How::Accept } else { How::NewVersion };
+            let release = Release { table: arguments.table.clone(), how };
+            output::print_error(&Process::new(&config)?.command("/schema/release", &release)?);
+            Ok(Exit::Good)
         }
     }
 }

@@ -54,14 +54,28 @@ impl Holdings {
             .map_err(|error| Failure::configuration(error.to_string()))
     }
 
+    /// The subject of one half of a table's events.
+    pub(super) fn subject(&self, table: &TableName, part: Part) -> Result<String, Failure> {
+        let naming = event_avro::Naming { prefix: self.topic_prefix.clone() };
+        let record = match part {
+            Part::Key => event_avro::key_record(table, &naming),
+            Part::Value => event_avro::value_record(table, &naming),
+        };
+        Ok(self.registry.subject(&self.topic(table)?, part, &record))
+    }
+
     /// The tables that have a value subject under the prefix.
     pub(super) fn names(&self) -> Result<Vec<TableName>, Failure> {
         let subjects = self.runtime.block_on(self.registry.subjects(until())).map_err(|error| failed(&error))?;
-        let anything = self.topic(&TableName::new("s", "t"))?;
-        let prefix = anything.strip_suffix("s.t").unwrap_or(&anything);
-        let value = schema_registry::subject("", Part::Value);
+        // What stands around the names in any table's subject.
+        let anything = self.subject(&TableName::new("s", "t"), Part::Value)?;
+        let (before, value) = anything.rsplit_once("s.t").unwrap_or((&anything, ""));
+        // A topic in front of the record repeats what the record says; a record's name has no hyphen.
+        let by_record = value != "-value";
+        let prefix = if by_record { before.rsplit_once('-').map_or(before, |(_, record)| record) } else { before };
         let name = |subject: &String| {
-            let (schema, table) = subject.strip_prefix(prefix)?.strip_suffix(&value)?.split_once('.')?;
+            let subject = if by_record { subject.rsplit('-').next()? } else { subject };
+            let (schema, table) = subject.strip_prefix(prefix)?.strip_suffix(value)?.split_once('.')?;
             // Dots in names are escaped: one more is another kind of topic.
             let is_table = !table.contains('.') && !NO_TABLES.contains(&(schema, table));
             let plain = |part| event_avro::name::unmangle(part).into_owned();
@@ -74,9 +88,8 @@ impl Holdings {
 
     /// What is registered of a table; `None`: nothing.
     pub(super) fn table(&self, table: &TableName) -> Result<Option<Registered>, Failure> {
-        let topic = self.topic(table)?;
         let latest = |part| {
-            let subject = schema_registry::subject(&topic, part);
+            let subject = self.subject(table, part)?;
             self.runtime.block_on(self.registry.latest(&subject, until())).map_err(|error| failed(&error))
         };
         let Some(value) = latest(Part::Value)? else { return Ok(None) };

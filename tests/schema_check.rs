@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value as Json;
-use testkit::{Database, Flavour, MySqlDatabase};
+use testkit::{Database, Flavour, MySqlDatabase, eventually};
 
 use crate::support::{BINARY, PATIENCE, Scene, Store, command};
 
@@ -53,14 +53,14 @@ fn file(scene_name: &str, name: &str, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Runs the script with a migration; `FAIL_ON` is as given.
-fn script<D: Store>(scene: &Scene<D>, sql: &str, fail_on: &str) -> Result<(i32, String)> {
+/// Runs the script with a migration on a server; `FAIL_ON` is as given.
+fn script<D: Store>(scene: &Scene<D>, server: &str, sql: &str, fail_on: &str) -> Result<(i32, String)> {
     let path = file(&scene.name, "migration.sql", sql)?;
     let output = Command::new("sh")
         .arg(SCRIPT)
         .arg(&path)
         .env("HEADWATER", BINARY)
-        .env("SERVER_URL", scene.database.url())
+        .env("SERVER_URL", server)
         .env("REGISTRY_URL", &scene.neighbours.registry)
         .env("TABLES", &scene.tables[0])
         .env("TOPIC_PREFIX", &scene.name)
@@ -79,41 +79,120 @@ fn versions<D: Store>(scene: &Scene<D>, table: &str) -> Result<usize> {
     Ok(subjects.iter().filter_map(|subject| subject["versions"].as_array()).map(Vec::len).sum())
 }
 
+/// A role that may make databases and nothing else: all that it makes can be counted.
+struct Role<'a> {
+    scene: &'a Scene<Database>,
+    url: String,
+}
+
+impl<'a> Role<'a> {
+    fn new(scene: &'a Scene<Database>) -> Result<Self> {
+        scene.database.execute(&format!("create role {} login createdb", scene.name))?;
+        let url = scene.database.url().replace("postgres@", &format!("{}@", scene.name));
+        Ok(Self { scene, url })
+    }
+
+    /// The databases that it has.
+    fn databases(&self) -> Result<String> {
+        self.scene.database.value(&format!(
+            "select count(*) from pg_database d join pg_roles r on r.oid = d.datdba where rolname = '{}'",
+            self.scene.name
+        ))
+    }
+}
+
 #[test]
 fn a_ci_job_is_told_what_a_migration_does() -> Result<()> {
     let scene = ran("schema_ci")?;
+    let role = Role::new(&scene)?;
     let before = versions(&scene, "public.orders")?;
-    let (code, text) = script(&scene, "create index concurrently on orders (price);", "safe-if-agreed")?;
+    let run = |sql: &str, fail_on: &str| script(&scene, &role.url, sql, fail_on);
+    let (code, text) = run("create index concurrently on orders (price);", "safe-if-agreed")?;
     assert_eq!((code, text.as_str()), (0, "safe: nothing changes\nschema check: go on\n"));
-    let (code, text) = script(
-        &scene,
+    let (code, text) = run(
         "begin; alter table orders add placed timestamptz; create table fresh (id int primary key); commit;",
         "safe-if-agreed",
     )?;
     assert_eq!(code, 0, "{text}");
-    println!("{text}");
+    insta::assert_snapshot!(text, @r"
+public.fresh (new): safe
+  note: its first change makes the topic shop.public.fresh and the first version of its schemas
+  for the reviewer: A new table: nobody reads shop.public.fresh yet.
+
+public.orders: safe
+  safe  `placed` is new: timestamp with time zone
+    running    does not see it, and loses nothing else
+    replaying  sees null in events from before the change
+    to do      nothing to do
+  subject shop.public.orders-value, level NONE: the registry accepts, our evaluation of its level accepts
+  for the reviewer: No consumer of shop.public.orders can notice this.
+
+safe: 2 of 3 tables change
+schema check: go on
+");
     let drop = "alter table orders drop note;";
-    assert_eq!(script(&scene, drop, "breaks-replay")?.0, 0);
-    let (code, text) = script(&scene, drop, "safe-if-agreed")?;
+    assert_eq!(run(drop, "breaks-replay")?.0, 0);
+    let (code, text) = run(drop, "safe-if-agreed")?;
     assert_eq!(code, 6, "{text}");
-    println!("{text}");
-    let (code, text) = script(
-        &scene,
-        "alter table orders rename note to remark;\nalter table quiet rename to loud;",
-        "breaks-replay",
-    )?;
+    ensure!(text.contains("Merge this when the consumers of shop.public.orders have agreed: `note` is gone"), "{text}");
+    // The number of the column proves it: a registry, and two catalogues, see one that went and one that came.
+    let (code, text) =
+        run("alter table orders rename note to remark; alter table quiet rename to loud;", "breaks-replay")?;
     assert_eq!(code, 8, "{text}");
-    println!("{text}");
-    let (code, text) = script(&scene, "-- a mistake\n\nalter table nowhere add a int;", "breaks-replay")?;
+    ensure!(text.contains("corrupts-silently  `note` is called `remark`"), "{text}");
+    ensure!(text.contains("the registry accepts, our evaluation of its level accepts"), "{text}");
+    ensure!(text.contains("public.loud (new)") && text.contains("public.quiet (dropped): safe-if-agreed"), "{text}");
+    ensure!(text.ends_with("3 of 3 tables change\nschema check: consumers would read wrong values\n"), "{text}");
+    let (code, text) = run("-- a mistake\n\nalter table nowhere add a int;", "breaks-replay")?;
     assert_eq!(code, 3, "{text}");
     ensure!(text.contains("migration.sql, line 3: relation \"nowhere\" does not exist"), "{text}");
     ensure!(text.contains("--base FILE") && text.contains("it could not be done"), "{text}");
     assert_eq!(versions(&scene, "public.orders")?, before, "something was registered");
-    let left = scene.database.value(
-        "select count(*) from pg_database where datname like 'headwater\\_check\\_%' and \
-         (pg_stat_file('base/' || oid || '/PG_VERSION')).modification < now() - interval '1 minute'",
-    )?;
-    assert_eq!(left, "0", "a throw-away database was left behind");
+    assert_eq!(role.databases()?, "0", "a throw-away database was left behind");
+    Ok(())
+}
+
+#[test]
+fn an_interrupted_check_leaves_nothing_behind() -> Result<()> {
+    let scene = ran("schema_interrupted")?;
+    let role = Role::new(&scene)?;
+    let path = file(&scene.name, "slow.sql", &"select pg_sleep(1);\n".repeat(120))?;
+    let mut check = Command::new(BINARY)
+        .args(["schema", "check", "--server", &role.url, "--migration"])
+        .arg(&path)
+        .args(neighbours(&scene))
+        .spawn()?;
+    let sleeping = format!(
+        "select count(*) from pg_stat_activity where usename = '{}' and query like '%pg_sleep%' and state = 'active'",
+        scene.name
+    );
+    eventually(PATIENCE, "the migration to run", || {
+        ensure!(scene.database.value(&sleeping)? == "1", "it does not");
+        Ok(())
+    })?;
+    assert_eq!(role.databases()?, "1");
+    ensure!(Command::new("kill").arg("-INT").arg(check.id().to_string()).status()?.success());
+    assert_eq!(check.wait()?.code(), Some(3));
+    assert_eq!(role.databases()?, "0", "a throw-away database was left behind");
+    Ok(())
+}
+
+#[test]
+fn a_registry_that_refuses_is_heard() -> Result<()> {
+    let scene = ran("schema_level")?;
+    let subject = format!("{}-value", scene.topic("orders"));
+    testkit::shared::registry().set_level(Some(&subject), "FULL")?;
+    scene.database.execute("alter table orders alter note type bigint using null")?;
+    let url = scene.database.url();
+    let (code, text) = schema(&scene, &["check", "--database", &url, "--output", "json"])?;
+    let report: Json = serde_json::from_str(&text)?;
+    let table = &report["tables"][0];
+    let findings = table["findings"].as_array().context("no findings")?;
+    ensure!(code == 7 && findings.iter().any(|finding| finding["rule"] == "registry-refuses"), "{code} {text}");
+    let subject = &table["subjects"][0];
+    assert_eq!(subject["level"], "FULL");
+    assert_eq!((&subject["local"]["compatible"], &subject["registry"]["compatible"]), (&false.into(), &false.into()));
+    ensure!(subject["local"]["messages"][0].as_str().is_some_and(|text| text.contains("version 1")), "{text}");
     Ok(())
 }
 
@@ -149,7 +228,7 @@ fn a_database_with_the_migration_is_compared_with_the_registry() -> Result<()> {
         .env("GITHUB_STEP_SUMMARY", &summary)
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(text.contains("::error title=public.orders%3A corrupts-silently::price: "), "{text}");
+    ensure!(text.contains("::error title=public.orders%3A corrupts-silently::`price` "), "{text}");
     ensure!(text.contains("::warning title=public.quiet%3A safe-if-agreed::"), "{text}");
     let summary = std::fs::read_to_string(summary)?;
     ensure!(summary.starts_with("# Job\n## headwater schema check: corrupts-silently\n"), "{summary}");
@@ -170,14 +249,24 @@ fn show_diff_and_history_tell_what_is_registered() -> Result<()> {
     scene.events("orders", 2)?;
     assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
     let (code, text) = schema(&scene, &["history", "public.orders"])?;
-    println!("{code}\n{text}");
-    ensure!(code == 0 && text.contains("version 2 (id ") && text.contains("placed"), "{text}");
+    ensure!(code == 0 && text.contains("version 2 (id ") && text.contains("safe  `placed` is new: date"), "{text}");
     let (code, text) = schema(&scene, &["diff", "public.orders", "--from", "1", "--to", "2"])?;
-    println!("{code}\n{text}");
     ensure!(code == 0 && text.starts_with("from version 1 to version 2: safe"), "{text}");
     let (code, text) = schema(&scene, &["show", "public.orders"])?;
-    println!("{code}\n{text}");
-    ensure!(code == 0 && text.contains("public.orders -> shop.public.orders"), "{text}");
+    assert_eq!(code, 0, "{text}");
+    let columns = text.split("\nsubject ").next().unwrap_or_default();
+    insta::assert_snapshot!(columns, @r"
+public.orders -> shop.public.orders
+
+column   avro             sql type       null  key
+id       long             bigint         no    1
+price    decimal(10,2)    numeric(10,2)  no
+note     string           text           yes
+mood     string           public.mood    yes
+contact  string           public.email   yes
+moods    array of string  public.mood[]  yes
+placed   date             date           yes
+");
     let (code, text) = schema(&scene, &["show", "public.nowhere"])?;
     ensure!(code == 3 && text.contains("there is no subject shop.public.nowhere-value"), "{text}");
     Ok(())
@@ -198,7 +287,7 @@ fn schemas_in_a_folder_need_no_database() -> Result<()> {
     ensure!(scaled != registered, "{registered}");
     // Under any name the record inside says which table is meant.
     let (code, text) = check(&folder("orders_of_tomorrow", &scaled)?)?;
-    ensure!(code == 8 && text.contains("price: "), "{code} {text}");
+    ensure!(code == 8 && text.contains("`price` "), "{code} {text}");
     let (code, text) = check(&folder("stranger", "{\"type\":\"record\",\"name\":\"Stranger\",\"fields\":[]}")?)?;
     ensure!(code == 3 && text.contains("stranger.avsc belongs to no table"), "{code} {text}");
     Ok(())
@@ -222,7 +311,7 @@ fn a_dump_of_the_structure_is_a_base() -> Result<()> {
     let arguments = ["check", "--server", &url, "--base", &base, "--migration", &migration];
     let (code, text) = schema(&scene, &arguments)?;
     ensure!(code == 0 && text.contains("public.lists (new): safe"), "{code} {text}");
-    ensure!(text.contains("public.orders: safe-if-agreed") && text.contains("price: "), "{text}");
+    ensure!(text.contains("public.orders: safe-if-agreed") && text.contains("`price` "), "{text}");
     ensure!(text.contains("already before the migration the table differs from what is registered"), "{text}");
     Ok(())
 }
@@ -250,19 +339,20 @@ fn mysql(flavour: Flavour) -> Result<()> {
     let (code, text) = schema(&scene, &["check", "--database", &url])?;
     ensure!(code == 0 && text.ends_with("nothing changes\n"), "{code} {text}");
     // The server has the database, so nothing may be made or dropped there.
-    let (code, text) = script(&scene, "alter table orders add placed datetime", "breaks-replay")?;
+    let (code, text) = script(&scene, &url, "alter table orders add placed datetime", "breaks-replay")?;
     ensure!(code == 3 && text.contains("has a database") && text.contains("an empty server"), "{code} {text}");
     assert_eq!(scene.database.value("select count(*) from orders")?, "1");
     // An empty one: here the same, once the table's database is gone.
     scene.database.execute(&format!("drop database {}", scene.database.name))?;
     let (code, text) = script(
         &scene,
+        &url,
         "alter table orders add placed datetime, modify price decimal(12,4) not null;\n\
          delimiter //\ncreate trigger t before insert on orders for each row begin set new.note = 'a'; end//\n",
         "breaks-replay",
     )?;
-    ensure!(code == 8 && text.contains("price: ") && text.contains("placed: "), "{code} {text}");
-    ensure!(!text.contains("note: already before"), "the table was not rebuilt as it is registered: {text}");
+    ensure!(code == 8 && text.contains("`price` ") && text.contains("`placed` "), "{code} {text}");
+    ensure!(!text.contains("already before the migration"), "the table was not rebuilt as it is registered: {text}");
     Ok(())
 }
 

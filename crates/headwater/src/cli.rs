@@ -355,6 +355,8 @@ Commands:
   accept      Accept what headwater refuses by itself, knowing what it costs; without --yes only
               says what would be done
   snapshot    Show how far the copies of tables are, copy tables again, pause and resume
+  schema      Say what a change of a table does to its consumers, before it is made; show what is
+              registered
   config      Check the configuration, or describe every key
   version     Print the version
   help        Print this message or the help of the given subcommand(s)
@@ -390,6 +392,9 @@ Exit codes:
   3  stopped, because going on would lose or invent data: a person must act
   4  another process with the same name has taken over
   5  doctor found problems
+  6  schema check: consumers have to agree to the change (only with --fail-on safe-if-agreed)
+  7  schema check: the change breaks consumers, at new events or at a replay
+  8  schema check: consumers would see wrong values without an error
 "###);
         insta::assert_snapshot!(help(&["run"]), @r###"
 Capture changes and publish them until told to stop

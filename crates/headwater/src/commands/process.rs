@@ -14,14 +14,14 @@ use crate::failure::Failure;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The running process, as its admin listener shows it.
-pub struct Process {
+pub(crate) struct Process {
     agent: ureq::Agent,
     url: String,
     authorization: Option<String>,
 }
 
 impl Process {
-    pub fn new(config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
         let listen = config.admin.listen;
         if listen.port() == 0 {
             return Err(Failure::configuration(
@@ -43,7 +43,7 @@ impl Process {
     }
 
     /// Asks for something to be done; the answer is what was done.
-    pub fn command(&self, path: &str, command: &impl Serialize) -> Result<String, Failure> {
+    pub(crate) fn command(&self, path: &str, command: &impl Serialize) -> Result<String, Failure> {
         let body = serde_json::to_string(command).map_err(|error| Failure::unexpected(error.to_string()))?;
         let mut request = self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         if let Some(authorization) = &self.authorization {
@@ -56,7 +56,7 @@ impl Process {
     }
 
     /// The part of `/status` that the caller knows.
-    pub fn status<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Failure> {
+    pub(crate) fn status<T: for<'de> Deserialize<'de>>(&self) -> Result<T, Failure> {
         let mut request = self.agent.get(format!("{}/status", self.url));
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);

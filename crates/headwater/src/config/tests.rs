@@ -78,7 +78,7 @@ fn a_whole_file_is_read() {
 
 #[test]
 fn every_key_of_the_table_is_used_and_every_used_key_is_in_the_table() {
-    let mut settings = Settings::read(Some(Document::new(Path::new("f"), WHOLE.into())), &Vec::new(), &[], &variable);
+    let mut settings = Settings::read(Some(Document::new(Path::new("f"), WHOLE.into())), &Vec::new(), &variable);
     assert!(Config::assemble(&mut settings).is_some());
     let known: std::collections::BTreeSet<_> = KEYS.iter().map(|key| key.path).collect();
     assert_eq!(*settings.taken(), known);

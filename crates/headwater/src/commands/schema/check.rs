@@ -83,7 +83,8 @@ fn changed(
     let mut findings = compatibility::judge(before, &planned.shape, None);
     let mut notes = Vec::new();
     if planned.before.is_some() {
-        let whats: Vec<String> = compatibility::judge(&registered_shape, before, None).iter().map(in_words).collect();
+        let drift = compatibility::judge(&registered_shape, before, None);
+        let whats: Vec<&str> = drift.iter().map(|finding| finding.what.as_str()).collect();
         if !whats.is_empty() {
             notes.push(format!(
                 "already before the migration the table differs from what is registered: {}",
@@ -128,13 +129,6 @@ pub(super) fn shape(name: &TableName, known: &Registered) -> Result<Shape, Failu
     // A table that has a value but no key subject has no key.
     shape.key.get_or_insert_default();
     Ok(shape)
-}
-
-fn in_words(finding: &Finding) -> String {
-    match &finding.column {
-        Some(column) => format!("{column}: {}", finding.what),
-        None => finding.what.clone(),
-    }
 }
 
 /// Whether registering it would make a version. Registries keep the meaning of a text, not its blanks.

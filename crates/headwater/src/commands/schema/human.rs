@@ -62,9 +62,8 @@ fn one_table(table: &TableReport, paint: Paint) -> String {
 
 /// One finding, indented: what, what readers see, what to do.
 pub(super) fn finding(found: &Finding, paint: Paint) -> String {
-    let subject = found.column.as_ref().map(|column| format!("{column}: ")).unwrap_or_default();
     let verdict = paint.verdict(found.verdict, found.verdict.name());
-    let mut text = format!("  {verdict}  {subject}{}\n", found.what);
+    let mut text = format!("  {verdict}  {}\n", found.what);
     for (label, words) in [("running", &found.running), ("replaying", &found.replaying), ("to do", &found.advice)] {
         text.push_str(&format!("    {label:9}  {words}\n"));
     }

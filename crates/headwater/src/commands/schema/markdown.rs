@@ -69,9 +69,8 @@ pub(super) fn annotations(report: &Report, file: Option<&Path>) -> String {
             let command = if finding.verdict >= report.fail_on { "error" } else { "warning" };
             let file = file.map(|file| format!("file={},", property(&file.display().to_string()))).unwrap_or_default();
             let title = property(&format!("{}: {}", table.table, finding.verdict));
-            let column = finding.column.as_ref().map(|column| format!("{column}: ")).unwrap_or_default();
             let message = format!(
-                "{column}{}\nrunning: {}\nreplaying: {}\nto do: {}",
+                "{}\nrunning: {}\nreplaying: {}\nto do: {}",
                 finding.what, finding.running, finding.replaying, finding.advice
             );
             text.push_str(&format!("::{command} {file}title={title}::{}\n", data(&message)));
@@ -99,4 +98,80 @@ pub(super) fn summarise(report: &Report) -> Result<(), Failure> {
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
         Failure::unexpected(format!("cannot write GITHUB_STEP_SUMMARY ({}): {error}", Path::new(&path).display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use event_avro::compatibility::level::Level;
+
+    use super::*;
+    use crate::commands::schema::report::Answer;
+
+    fn report() -> Report {
+        let finding = |verdict, column: Option<&str>, what: &str| Finding {
+            rule: "rule",
+            column: column.map(str::to_owned),
+            verdict,
+            what: what.to_owned(),
+            running: "sees 100%\nof it".to_owned(),
+            replaying: "sees a|b".to_owned(),
+            advice: "ask".to_owned(),
+        };
+        let findings = vec![
+            finding(Verdict::CorruptsSilently, Some("a|b"), "`a|b` is worse"),
+            finding(Verdict::SafeIfAgreed, None, "the table changes"),
+            finding(Verdict::Safe, Some("c"), "`c` is new"),
+        ];
+        let answer = |compatible| Answer { compatible, messages: Vec::new() };
+        let table = TableReport {
+            table: "public.t".to_owned(),
+            topic: "shop.public.t".to_owned(),
+            change: Change::Changed,
+            verdict: Verdict::CorruptsSilently,
+            sentence: "Do not.".to_owned(),
+            findings,
+            subjects: vec![SubjectReport {
+                subject: "shop.public.t-value".to_owned(),
+                level: Level::Full,
+                local: answer(true),
+                registry: answer(false),
+            }],
+            notes: vec!["a note".to_owned()],
+        };
+        Report::new(Verdict::BreaksReplay, vec![table], vec!["public.u".to_owned()], Vec::new())
+    }
+
+    #[test]
+    fn a_comment_has_a_table() {
+        insta::assert_snapshot!(comment(&report()), @r#"
+## headwater schema check: corrupts-silently
+
+corrupts-silently: 1 of 2 tables change.
+
+### `public.t`: corrupts-silently
+
+Do not.
+
+| verdict | column | what changes | a running consumer | a replaying consumer | what to do |
+|---|---|---|---|---|---|
+| **corrupts-silently** | `a\|b` | `a\|b` is worse | sees 100% of it | sees a\|b | ask |
+| **safe-if-agreed** |  | the table changes | sees 100% of it | sees a\|b | ask |
+| **safe** | `c` | `c` is new | sees 100% of it | sees a\|b | ask |
+
+| subject | level | the registry | our evaluation of its level |
+|---|---|---|---|
+| `shop.public.t-value` | FULL | refuses | accepts |
+
+Note: a note.
+"#);
+    }
+
+    #[test]
+    fn annotations_fail_where_the_check_does() {
+        insta::assert_snapshot!(annotations(&report(), Some(Path::new("m/1,2.sql"))), @r#"
+::error file=m/1%2C2.sql,title=public.t%3A corrupts-silently::`a|b` is worse%0Arunning: sees 100%25%0Aof it%0Areplaying: sees a|b%0Ato do: ask
+::warning file=m/1%2C2.sql,title=public.t%3A safe-if-agreed::the table changes%0Arunning: sees 100%25%0Aof it%0Areplaying: sees a|b%0Ato do: ask
+corrupts-silently: 1 of 2 tables change
+"#);
+    }
 }

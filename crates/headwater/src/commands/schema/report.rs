@@ -111,22 +111,44 @@ impl Report {
 /// The sentence for the reviewer of a changed table.
 pub(super) fn sentence(topic: &str, verdict: Verdict, findings: &[Finding]) -> String {
     let worst = findings.iter().filter(|finding| finding.verdict == verdict);
-    let whats: Vec<String> = worst
-        .map(|finding| match &finding.column {
-            Some(column) => format!("{column}: {}", finding.what),
-            None => finding.what.clone(),
-        })
-        .collect();
-    let whats = whats.join("; ");
+    let whats = worst.map(|finding| finding.what.as_str()).collect::<Vec<_>>().join("; ");
     match verdict {
         Verdict::Safe => format!("No consumer of {topic} can notice this."),
-        Verdict::SafeIfAgreed => format!("Merge this when the consumers of {topic} have agreed. {whats}."),
+        Verdict::SafeIfAgreed => format!("Merge this when the consumers of {topic} have agreed: {whats}."),
         Verdict::BreaksReplay => {
-            format!("Consumers that read {topic} again from before this change, with the new schema, fail. {whats}.")
+            format!("Consumers that read {topic} again from before this change, with the new schema, fail: {whats}.")
         }
-        Verdict::BreaksRunning => format!("Running consumers of {topic} fail at the first event after this. {whats}."),
+        Verdict::BreaksRunning => format!("Running consumers of {topic} fail at the first event after this: {whats}."),
         Verdict::CorruptsSilently => {
-            format!("Do not merge this: consumers of {topic} would see wrong values, and no error. {whats}.")
+            format!("Do not merge this: consumers of {topic} would see wrong values, and no error: {whats}.")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_begins_where_the_user_says() {
+        let exit = |verdict, fail_on| {
+            let table = TableReport {
+                table: String::new(),
+                topic: String::new(),
+                change: Change::Changed,
+                verdict,
+                sentence: String::new(),
+                findings: Vec::new(),
+                subjects: Vec::new(),
+                notes: Vec::new(),
+            };
+            Report::new(fail_on, vec![table], Vec::new(), Vec::new()).exit_code
+        };
+        let by = |fail_on| Verdict::ALL.map(|verdict| exit(verdict, fail_on));
+        assert_eq!(by(Verdict::Safe), [0, 6, 7, 7, 8]);
+        assert_eq!(by(Verdict::SafeIfAgreed), [0, 6, 7, 7, 8]);
+        assert_eq!(by(Verdict::BreaksReplay), [0, 0, 7, 7, 8]);
+        assert_eq!(by(Verdict::BreaksRunning), [0, 0, 0, 7, 8]);
+        assert_eq!(by(Verdict::CorruptsSilently), [0, 0, 0, 0, 8]);
     }
 }

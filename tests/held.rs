@@ -1,6 +1,7 @@
 //! Tables whose new shape would harm consumers are held: their events are parked, in order, each once, and return when a
 //! person or the registry lets them.
 
+mod live;
 mod registry;
 mod released;
 

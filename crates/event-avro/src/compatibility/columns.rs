@@ -65,7 +65,9 @@ fn numbered<'a>(field: &Field, new: &'a Shape) -> Fate<'a> {
 }
 
 fn stated<'a>(field: &Field, new: &'a Shape, renamed: &[(String, String)]) -> Fate<'a> {
-    let target = renamed.iter().find(|(from, _)| *from == field.column).and_then(|(_, to)| new.find(to));
+    // Only MySQL states renames, and does not tell upper from lower case in what a statement calls a column.
+    let from = renamed.iter().find(|(from, _)| from.eq_ignore_ascii_case(&field.column));
+    let target = from.and_then(|(_, to)| new.find(to));
     let is_target = renamed.iter().any(|(_, to)| *to == field.column);
     match (target, new.find(&field.column)) {
         (Some(target), _) => Fate::Renamed(target),

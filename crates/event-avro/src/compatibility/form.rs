@@ -193,16 +193,16 @@ impl Form {
             (Some(Time { kind: mine, unit }), Some(Time { kind, unit: written })) if mine == kind => silent(format!(
                 "{written} taken for {unit}: times that are wrong by a factor of 1000 or more, if it reads as java does, without an error"
             )),
-            (Some(Time { kind: mine, .. }), Some(Time { kind, .. })) => silent(format!(
-                "the numbers of a {kind} taken for those of a {mine}: times that are hours wrong, without an error"
-            )),
+            (Some(Time { kind: mine, .. }), Some(Time { kind, .. })) => {
+                silent(format!("the numbers of {kind} taken for {mine}: times that are hours wrong, without an error"))
+            }
             (Some(Named(mine)), None) if mine == "uuid" => {
                 silent("any text where its schema promises a uuid".to_owned())
             }
             (None, Some(Named(_) | Time { .. } | Decimal { .. })) => {
-                silent(format!("the bare {} of a {}, without an error", self.words(), writer.words()))
+                silent(format!("the bare {} of {}, without an error", self.words(), writer.words()))
             }
-            _ => silent(format!("a {} taken for a {}, without an error", writer.words(), self.words())),
+            _ => silent(format!("{} taken for {}, without an error", writer.words(), self.words())),
         }
     }
 

@@ -118,6 +118,7 @@ fn a_statement_proves_a_rename_or_that_there_was_none() {
         judged(&old, &new, Some(&[])),
         [("column-dropped", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]
     );
+    assert_eq!(judged(&old, &new, Some(&pairs(&[("C", "d")]))), [("column-renamed", Verdict::CorruptsSilently)]);
     // The old name is taken by another column.
     let both = Shape::of_table(&table(vec![text("d"), text("c")]));
     assert_eq!(

@@ -8,13 +8,9 @@
 //! | [`schema`] | the text of a table's key and value schema, the same bytes for the same table |
 //! | [`encode`] | the records of a change, by a plan that is compiled once for a table and never allocates for a row |
 //! | [`render`] | the same event for a person: one JSON object, or one line on a terminal |
-<<<<<<< HEAD
 //! | [`control`] | events about tables rather than rows: a schema change, and the last event of a topic |
 //! | [`registered`] | a table as its registered schemas remember it |
-//! | [`compatibility`] | which fields differ between two schemas, for the sentence that explains a registry's refusal |
-=======
 //! | [`compatibility`] | what a change of a table does to those who read its events, and what a registry would say of it |
->>>>>>> rules
 //!
 //! # The event
 //!

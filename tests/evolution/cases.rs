@@ -122,7 +122,7 @@ fn judged<D: Store>(scene: &Scene<D>, run: &Run, events: &[Event]) -> Result<Fou
             let is_wanted = |event: &&Event| {
                 event.after("id").as_u64().is_some_and(|id| (id > run.statements.before.len() as u64) == is_new)
             };
-            let rows = events.iter().filter(is_wanted).map(|event| outcomes(run, reader, writer, mine, event));
+            let mut rows = events.iter().filter(is_wanted).map(|event| outcomes(run, reader, writer, mine, event));
             rows.try_fold(BTreeSet::new(), |mut all, found| {
                 all.extend(found?);
                 anyhow::Ok(all)

@@ -120,7 +120,7 @@ fn sentence(reading: &Reading, written: &Field) -> String {
         Reading::Same => "reads the values as they were written".to_owned(),
         Reading::FailsAtNull => "fails at the first null: its schema has none".to_owned(),
         Reading::FailsAt(values) => format!("fails at {values}: its schema does not know it"),
-        Reading::Fails => format!("fails at every event: its schema cannot read {}", written.form.words()),
+        Reading::Fails => format!("fails at every value: its schema cannot read {}", written.form.words()),
         Reading::Silent(what) => format!("sees {what}"),
     }
 }

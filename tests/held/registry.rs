@@ -59,8 +59,17 @@ fn a_new_column_waits_for_the_registry_and_nobody_else_does<D: Store>(scene: &mu
     wait_count(scene, &headwater, &parked(scene), 20)?;
     registry.start_again()?;
     wait_not_held(&headwater)?;
+    // One that takes connections and never answers is away as well.
+    registry.suspend()?;
+    scene.database.execute("alter table items add column last varchar(10) default 'new'")?;
+    insert_journaled(&scene.database, 300, 10)?;
+    wait_held(&headwater, "items")?;
+    scene.database.execute("insert into bystander values (2)")?;
+    wait_count(scene, &headwater, &scene.topic("bystander"), 2)?;
+    registry.resume()?;
+    wait_not_held(&headwater)?;
     scene.judge()?;
-    let events = scene.events("items", 30)?;
+    let events = scene.events("items", 40)?;
     ensure!(events[9].field("after").get("later").is_none(), "an old event has the new column: {:?}", events[9]);
     assert_eq!(events[29].after("later"), "new");
     Ok(())

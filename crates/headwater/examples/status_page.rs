@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use headwater::admin::{
-    Admin, Bound, ConcernStatus, DiskStatus, HolderStatus, KafkaStatus, RetentionStatus, SnapshotStatus, SourceStatus,
+    Admin, Bound, ConcernStatus, DiskStatus, HeldStatus, HolderStatus, KafkaStatus, RetentionStatus, SnapshotStatus, SourceStatus,
     State, Status, TableStatus,
 };
 use headwater::output;
@@ -22,6 +22,7 @@ async fn main() -> anyhow::Result<()> {
         status: Arc::new(move || sample(state)),
         metrics: Arc::new(String::new),
         copies: change::Copies::default(),
+        releases: pipeline::Releases::default(),
         token: None,
     };
     bound.serve(admin, std::future::pending()).await?;
@@ -99,6 +100,17 @@ fn sample(state: State) -> Status {
             copy("public.orders", "paused", 801_447, Some(2_300_000)),
             copy("public.products", "waiting", 0, None),
         ],
+        held: vec![HeldStatus {
+            table: "public.orders".into(),
+            topic: "shop.public.orders.parked".into(),
+            since: now - 600,
+            verdict: "corrupts-silently".into(),
+            reason: "column note was renamed to remark (corrupts-silently)".into(),
+            help: "`headwater schema release public.orders --accept` lets its events go on in their topic under the new \
+                   schema, `--new-version` in a new topic"
+                .into(),
+            returning: false,
+        }],
     }
 }
 

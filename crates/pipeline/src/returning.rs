@@ -144,10 +144,11 @@ impl Publisher {
         for name in names {
             let known = self.evolution.of(&name);
             let Some(held) = &known.held else { continue };
-            if held.release.is_none() && held.why.ends_by_itself() {
-                if let Err(reason) = self.release(&name.to_string(), How::Accept)? {
-                    self.refused(known, reason);
-                }
+            if held.release.is_none()
+                && held.why.ends_by_itself()
+                && let Err(reason) = self.release(&name.to_string(), How::Accept)?
+            {
+                self.refused(known, reason);
             }
         }
         self.prepare_control(PATIENCE)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use change::{SourceInfo, Table};
-use schema_registry::{Part, RegisterError, Registry, SchemaId, SubjectNaming};
+use schema_registry::{Part, RegisterError, Registry, RequestError, SchemaId, SubjectNaming};
 
 use crate::error::{Failure, Leg};
 use crate::evolution::digest;
@@ -87,7 +87,12 @@ impl Schemas {
         let mut requests = tokio::task::JoinSet::new();
         for (at, one) in wanted.iter().enumerate() {
             let (registry, subject, schema) = (Arc::clone(&self.registry), one.subject.clone(), one.text.clone());
-            requests.spawn_on(async move { (at, registry.register(&subject, &schema, until).await) }, &self.runtime);
+            let asked = async move {
+                // An attempt under way is given its own time by the client, which is longer than others can wait.
+                let answer = tokio::time::timeout(patience, registry.register(&subject, &schema, until)).await;
+                (at, answer.unwrap_or_else(|_| Err(silent(&registry, subject, patience))))
+            };
+            requests.spawn_on(asked, &self.runtime);
         }
         let mut answers: Vec<Option<Answer>> = wanted.iter().map(|_| None).collect();
         while !requests.is_empty() {
@@ -130,14 +135,14 @@ impl Schemas {
 
     /// The text of a schema that the registry knows, `None` if it does not answer or has lost it.
     pub(crate) fn text(&self, id: u32, patience: Duration) -> Option<String> {
-        let until = clock::now().checked_add(patience);
-        self.runtime.block_on(self.registry.schema_by_id(SchemaId(id), until)).ok().flatten()
+        let asked = async { tokio::time::timeout(patience, self.registry.schema_by_id(SchemaId(id), None)).await };
+        self.runtime.block_on(asked).ok()?.ok().flatten()
     }
 
     /// Whether the registry answers within so long.
     pub(crate) fn answers(&self, patience: Duration) -> bool {
-        let until = clock::now().checked_add(patience);
-        self.runtime.block_on(self.registry.ping(until)).is_ok()
+        let asked = async { tokio::time::timeout(patience, self.registry.ping(None)).await };
+        self.runtime.block_on(asked).is_ok_and(|answer| answer.is_ok())
     }
 
     /// Its address, without credentials.
@@ -164,6 +169,11 @@ impl Schemas {
             _ => error.to_string(),
         }
     }
+}
+
+fn silent(registry: &Registry, what: String, over: Duration) -> RegisterError {
+    let (url, reason) = (registry.url().to_string(), "no answer in time".to_owned());
+    RegisterError::Request(RequestError::Unreachable { url, what, attempts: 1, over, reason })
 }
 
 /// Requests to the registry at the same time.

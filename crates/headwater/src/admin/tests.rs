@@ -25,6 +25,7 @@ impl Server {
             status: Arc::new(move || shown.lock().unwrap().clone()),
             metrics: Arc::new(|| "# EOF\n".into()),
             copies: copies.clone(),
+            releases: pipeline::Releases::default(),
             token: token.map(Into::into),
         };
         let (end, ended) = tokio::sync::oneshot::channel();

@@ -119,7 +119,7 @@ impl Evolution {
                     earlier.text.push_str(";\n");
                     earlier.text.push_str(&statement.text);
                 }
-                earlier.user = statement.user.clone().or(earlier.user.take());
+                earlier.user = statement.user.clone().or_else(|| earlier.user.take());
             }
             None => drop(self.statements.insert(statement.table.clone(), statement.clone())),
         }

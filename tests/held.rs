@@ -45,7 +45,7 @@ fn release(headwater: &Headwater, table: &str, how: &str) -> Result<(u16, String
     let body = serde_json::json!({ "table": table, "how": how }).to_string();
     let answer = http::request("POST", headwater.admin_port(), "/schema/release", Some(&body))?;
     let said: Json = serde_json::from_str(&answer.body).with_context(|| answer.body.clone())?;
-    let text = said["done"].as_str().or(said["error"].as_str()).unwrap_or_default();
+    let text = said["done"].as_str().or_else(|| said["error"].as_str()).unwrap_or_default();
     Ok((answer.status, text.to_owned()))
 }
 

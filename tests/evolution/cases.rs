@@ -26,7 +26,7 @@ struct Run {
     statements: Statements,
     table: String,
     /// The columns' numbers before and after, where the database has them.
-    numbers: [Vec<(String, u32)>; 2],
+    numbers: [Numbers; 2],
 }
 
 impl Run {
@@ -58,6 +58,9 @@ impl Run {
     }
 }
 
+/// The columns of a table with their numbers.
+type Numbers = Vec<(String, u32)>;
+
 /// What came of a change.
 struct Found {
     findings: Vec<Finding>,
@@ -69,7 +72,7 @@ struct Found {
 fn run<D: Store>(
     mut scene: Scene<D>,
     mut runs: Vec<Run>,
-    numbers: fn(&D, &str) -> Result<Vec<(String, u32)>>,
+    numbers: fn(&D, &str) -> Result<Numbers>,
 ) -> Result<Vec<(Run, Found)>> {
     scene.kafka = "[kafka.topics]\npartitions = 1".to_owned();
     let headwater = scene.start()?;

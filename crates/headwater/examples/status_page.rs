@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use headwater::admin::{
-    Admin, Bound, ConcernStatus, DiskStatus, HeldStatus, HolderStatus, KafkaStatus, RetentionStatus, SnapshotStatus, SourceStatus,
-    State, Status, TableStatus,
+    Admin, Bound, ConcernStatus, DiskStatus, HeldStatus, HolderStatus, KafkaStatus, RetentionStatus, SnapshotStatus,
+    SourceStatus, State, Status, TableStatus,
 };
 use headwater::output;
 
@@ -106,9 +106,10 @@ fn sample(state: State) -> Status {
             since: now - 600,
             verdict: "corrupts-silently".into(),
             reason: "column note was renamed to remark (corrupts-silently)".into(),
-            help: "`headwater schema release public.orders --accept` lets its events go on in their topic under the new \
+            help:
+                "`headwater schema release public.orders --accept` lets its events go on in their topic under the new \
                    schema, `--new-version` in a new topic"
-                .into(),
+                    .into(),
             returning: false,
         }],
     }

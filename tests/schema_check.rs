@@ -278,7 +278,7 @@ fn schemas_in_a_folder_need_no_database() -> Result<()> {
     let registered = registered(&scene, "orders")?;
     let folder = |name: &str, text: &str| -> Result<String> {
         let path = file(&format!("{}_{name}", scene.name), &format!("{name}.avsc"), text)?;
-        Ok(path.parent().unwrap_or(Path::new(".")).display().to_string())
+        Ok(path.parent().unwrap_or_else(|| Path::new(".")).display().to_string())
     };
     let check = |folder: &str| schema(&scene, &["check", "--avsc", folder]);
     let (code, text) = check(&folder(&scene.topic("orders"), &registered)?)?;
@@ -303,7 +303,7 @@ fn registered<D: Store>(scene: &Scene<D>, table: &str) -> Result<String> {
 #[test]
 fn a_dump_of_the_structure_is_a_base() -> Result<()> {
     let scene = ran("schema_base")?;
-    let base = format!("\\restrict x\nselect pg_catalog.set_config('search_path', '', false);\n{}", QUALIFIED);
+    let base = format!("\\restrict x\nselect pg_catalog.set_config('search_path', '', false);\n{QUALIFIED}");
     let base = file(&scene.name, "base.sql", &base)?.display().to_string();
     let migration = file(&scene.name, "migration.sql", "alter table lists add a int; alter table orders drop price;")?;
     let migration = migration.display().to_string();

@@ -123,8 +123,8 @@ impl Database {
 
 /// A throw-away database on a server that somebody gives. It is dropped with the value.
 pub enum Scratch {
-    Postgres(source_postgres::Scratch),
-    MySql(source_mysql::Scratch),
+    Postgres(Box<source_postgres::Scratch>),
+    MySql(Box<source_mysql::Scratch>),
 }
 
 impl Scratch {
@@ -133,7 +133,7 @@ impl Scratch {
         match database {
             Database::Postgres(config) => {
                 let name = format!("headwater_check_{:016x}", fastrand::u64(..));
-                source_postgres::Scratch::create(config, &name).map(Self::Postgres)
+                source_postgres::Scratch::create(config, &name).map(|scratch| Self::Postgres(Box::new(scratch)))
             }
             Database::MySql(config) => {
                 let named = config.tables.iter().filter_map(|pattern| pattern.split_once('.'));
@@ -141,7 +141,7 @@ impl Scratch {
                 let names: BTreeSet<&str> =
                     exact.map(|(name, _)| name).chain(tables.iter().map(|table| table.schema.as_str())).collect();
                 let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-                source_mysql::Scratch::create(config, &names).map(Self::MySql)
+                source_mysql::Scratch::create(config, &names).map(|scratch| Self::MySql(Box::new(scratch)))
             }
         }
     }

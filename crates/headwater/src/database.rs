@@ -60,7 +60,7 @@ impl Database {
         }
     }
 
-    /// The captured tables as the catalogue shows them now, without a stream.
+    /// The captured tables as the catalogue shows them now.
     pub fn describe(&self) -> Result<Described, SourceError> {
         match self {
             Self::Postgres(config) => source_postgres::describe(config),
@@ -133,7 +133,7 @@ impl Scratch {
         match database {
             Database::Postgres(config) => {
                 let name = format!("headwater_check_{:016x}", fastrand::u64(..));
-                source_postgres::Scratch::create(config, &name).map(|made| Self::Postgres(Box::new(made)))
+                source_postgres::Scratch::create(config, &name).map(|scratch| Self::Postgres(Box::new(scratch)))
             }
             Database::MySql(config) => {
                 let named = config.tables.iter().filter_map(|pattern| pattern.split_once('.'));
@@ -141,7 +141,7 @@ impl Scratch {
                 let names: BTreeSet<&str> =
                     exact.map(|(name, _)| name).chain(tables.iter().map(|table| table.schema.as_str())).collect();
                 let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-                source_mysql::Scratch::create(config, &names).map(|made| Self::MySql(Box::new(made)))
+                source_mysql::Scratch::create(config, &names).map(|scratch| Self::MySql(Box::new(scratch)))
             }
         }
     }

@@ -20,6 +20,9 @@ use self::readers::{Happened, Outcome, Reader};
 use super::*;
 use crate::support::Store;
 
+/// Columns with their numbers.
+type Numbers = Vec<(String, u32)>;
+
 /// A change on one database.
 struct Run {
     change: &'static Change,
@@ -205,7 +208,7 @@ fn table(found: &[(Run, Found)]) -> String {
 /// The document has this table between its marks.
 fn documented(name: &str, table: &str) -> Result<()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().map_err(|_| anyhow::anyhow!("another test panicked"))?;
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/evolution.md");
     let document = std::fs::read_to_string(&path)?;
     let (open, close) = (format!("<!-- generated: {name} -->"), format!("<!-- end: {name} -->"));
@@ -216,7 +219,11 @@ fn documented(name: &str, table: &str) -> Result<()> {
         std::fs::write(&path, wanted)?;
         return Ok(());
     }
-    assert_eq!(document, wanted, "docs/evolution.md: run this test with UPDATE_DOCS=1 and commit the result");
+    let differs = document.lines().zip(wanted.lines()).find(|(has, wants)| has != wants);
+    ensure!(
+        document == wanted,
+        "docs/evolution.md is out of date; run this test with UPDATE_DOCS=1 and commit the result. The first line that differs: {differs:#?}"
+    );
     Ok(())
 }
 

@@ -61,9 +61,6 @@ impl Run {
     }
 }
 
-/// The columns of a table with their numbers.
-type Numbers = Vec<(String, u32)>;
-
 /// What came of a change.
 struct Found {
     findings: Vec<Finding>,

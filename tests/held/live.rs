@@ -9,16 +9,18 @@ use crate::support::Writer;
 
 /// What each verdict's change is, and whether it is held.
 fn changes(is_mysql: bool) -> [(&'static str, String, bool); 5] {
-    let retype = |column: &str, kind: &str| {
-        let how = if is_mysql { format!("modify {column}") } else { format!("alter column {column} type") };
-        format!("alter table items {how} {kind}")
+    let retype = |column: &str, kind: &str, default: &str| {
+        // MySQL forgets the default of a column that is declared anew.
+        let (how, default) = if is_mysql { ("modify", default) } else { ("alter column", "") };
+        let kind = if is_mysql { kind.to_owned() } else { format!("type {kind}") };
+        format!("alter table items {how} {column} {kind} {default}")
     };
     let (float, double) = if is_mysql { ("float", "double") } else { ("real", "double precision") };
     [
         ("safe", "alter table items add column later bigint".to_owned(), false),
         ("safe-if-agreed", "alter table items drop column later".to_owned(), false),
-        ("breaks-running", retype("narrow", double), true),
-        ("breaks-replay", retype("wide", float), true),
+        ("breaks-running", retype("narrow", double, "default 1.5"), true),
+        ("breaks-replay", retype("wide", float, "default 2.5"), true),
         ("corrupts-silently", RENAME.to_owned(), true),
     ]
 }

@@ -136,6 +136,14 @@ impl Publisher {
         if known.held.is_some() {
             return self.park(&change, known);
         }
+        // The catalogue has gone on, and cannot say all of this shape any more: it is the one that was published.
+        if let (Some(shape), Some(ids)) = (&known.shape, &known.ids)
+            && change.shape.may_be(shape)
+            && change.shape != *shape
+        {
+            let ids = ids.clone();
+            return self.outlet_of_topic(&change, &known, &ids);
+        }
         let verdict = change.verdict();
         if !self.evolution.policy.lets(&table.name, verdict) {
             let reason = reason(&change.findings);
@@ -187,10 +195,8 @@ impl Publisher {
 
     /// The table goes on under this shape.
     fn adopt(&mut self, change: &Change<'_>, mut known: Known, ids: Ids) -> Result<(), Failure> {
+        self.outlet_of_topic(change, &known, &ids)?;
         let topic = self.topic(&known.name(), known.version)?;
-        let spec = TopicSpec::events(&topic, &self.kafka.topics);
-        let states = self.admin.ensure(&[spec]).map_err(|error| Failure::kafka(&error))?;
-        self.open(change.table, &topic, states.first().map_or(1, |state| state.partitions), &ids, true);
         if known.shape.as_ref() == Some(&change.shape) && known.ids.as_ref() == Some(&ids) {
             return Ok(());
         }
@@ -202,6 +208,15 @@ impl Publisher {
         (known.shape, known.ids) = (Some(change.shape.clone()), Some(ids));
         self.evolution.put(known);
         self.prepare_control(PATIENCE)
+    }
+
+    /// The outlet of a table that is not held.
+    fn outlet_of_topic(&mut self, change: &Change<'_>, known: &Known, ids: &Ids) -> Result<(), Failure> {
+        let topic = self.topic(&known.name(), known.version)?;
+        let spec = TopicSpec::events(&topic, &self.kafka.topics);
+        let states = self.admin.ensure(&[spec]).map_err(|error| Failure::kafka(&error))?;
+        self.open(change.table, &topic, states.first().map_or(1, |state| state.partitions), ids, true);
+        Ok(())
     }
 
     /// Puts an outlet in the place of the table's last one.
@@ -252,8 +267,12 @@ impl Publisher {
     /// The outlet of a held table: its events go to the parked topic in the shape that they have.
     fn park(&mut self, change: &Change<'_>, mut known: Known) -> Result<(), Failure> {
         let Some(mut held) = known.held.take() else { return Ok(()) };
-        let is_new = held.frames.is_empty() || held.shape != change.shape;
-        let ids = self.frame(&mut held, &change.texts)?;
+        let is_known = !held.frames.is_empty() && change.shape.may_be(&held.shape);
+        let is_new = !is_known;
+        let ids = match held.newest().filter(|_| is_known) {
+            Some(ids) => ids,
+            None => self.frame(&mut held, &change.texts)?,
+        };
         self.open(change.table, &held.topic, held.partitions, &ids, true);
         if is_new {
             if held.why == Why::Verdict {
@@ -290,14 +309,17 @@ impl Publisher {
                 (_, Some(known)) => frame.is_key == is_key && known == text,
                 _ => false,
             };
-            let known = held.frames.iter().find(same).map(|frame| frame.id);
-            let id = known.unwrap_or_else(|| {
-                let own = OWN_IDS + u32::try_from(held.frames.len()).unwrap_or(0);
-                let text = given.is_none().then(|| text.to_owned());
-                held.frames.push(Frame { is_key, id: given.unwrap_or(own), text });
-                given.unwrap_or(own)
-            });
-            ids.push(id);
+            let frame = match held.frames.iter().position(|frame| same(&frame)) {
+                Some(at) => held.frames.remove(at),
+                None => {
+                    let own = OWN_IDS + u32::try_from(held.frames.len()).unwrap_or(0);
+                    let text = given.is_none().then(|| text.to_owned());
+                    Frame { is_key, id: given.unwrap_or(own), text }
+                }
+            };
+            ids.push(frame.id);
+            // The newest are the last.
+            held.frames.push(frame);
         }
         let value = ids.pop().unwrap_or_default();
         Ok(Ids { key: ids.pop(), value, fingerprint: texts.fingerprint.clone() })

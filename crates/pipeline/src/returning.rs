@@ -233,10 +233,10 @@ impl Publisher {
     fn end_return(&mut self, mut known: Known, version: u32) -> Result<Known, Failure> {
         let Some(returning) = self.returning.get(&known.name()) else { return Ok(known) };
         let Some(held) = known.held.take() else { return Ok(known) };
-        let last = |is_key: bool| held.frames.iter().rev().find(|frame| frame.is_key == is_key).map(|frame| frame.id);
-        let new = |ids: &HashMap<u32, u32>, is_key| last(is_key).and_then(|id| ids.get(&id).copied());
-        let value = new(&returning.values, false).unwrap_or_default();
-        let ids = Ids { key: new(&returning.keys, true), value, fingerprint: held.fingerprint.clone() };
+        let Some(newest) = held.newest() else { return Ok(known) };
+        let key = newest.key.and_then(|id| returning.keys.get(&id).copied());
+        let value = returning.values.get(&newest.value).copied().unwrap_or_default();
+        let ids = Ids { key, value, ..newest };
         known.unannounced.push(Announcement {
             action: "returned".to_owned(),
             verdict: held.verdict.name().to_owned(),

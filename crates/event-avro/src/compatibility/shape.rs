@@ -111,6 +111,20 @@ impl Shape {
         }
     }
 
+    /// Whether this may be `known`, for all that is known here: a catalogue that has gone on since cannot say what number
+    /// a column of then had, or whether it admitted null.
+    pub fn may_be(&self, known: &Self) -> bool {
+        if self.fields.len() != known.fields.len() {
+            return false;
+        }
+        let mut filled = self.clone();
+        for (field, known) in filled.fields.iter_mut().zip(&known.fields) {
+            field.number = field.number.or(known.number);
+            field.nullable = field.nullable.or(known.nullable);
+        }
+        filled == *known
+    }
+
     /// The fields by which a reader with this schema finds its values in data of another.
     pub(super) fn find(&self, column: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.column == column)

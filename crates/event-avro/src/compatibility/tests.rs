@@ -328,3 +328,22 @@ fn verdicts_are_ordered_by_harm_and_named() {
     }
     assert_eq!(worst(&[]), Verdict::Safe);
 }
+
+#[test]
+fn what_is_not_known_any_more_may_be_what_it_was() {
+    let mut table = Table::clone(&orders());
+    table.columns.iter_mut().zip(1..).for_each(|(column, number)| {
+        (column.number, column.nullable) = (Some(number), Some(false));
+    });
+    let known = Shape::of_table(&table);
+    let mut dim = table.clone();
+    dim.columns.iter_mut().for_each(|column| column.number = None);
+    dim.columns[2].nullable = None;
+    let dim = Shape::of_table(&dim);
+    assert!(dim.may_be(&known) && known.may_be(&known) && !known.may_be(&dim));
+    table.columns[2].nullable = Some(true);
+    let other = Shape::of_table(&table);
+    assert!(!other.may_be(&known) && dim.may_be(&other));
+    table.columns.pop();
+    assert!(!Shape::of_table(&table).may_be(&known));
+}

@@ -88,6 +88,14 @@ pub(crate) struct Held {
     pub(crate) release: Option<Release>,
 }
 
+impl Held {
+    /// The schemas that the newest parked events have.
+    pub(crate) fn newest(&self) -> Option<Ids> {
+        let last = |is_key: bool| self.frames.iter().rev().find(|frame| frame.is_key == is_key).map(|frame| frame.id);
+        Some(Ids { key: last(true), value: last(false)?, fingerprint: self.fingerprint.clone() })
+    }
+}
+
 /// A schema of parked events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frame {

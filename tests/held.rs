@@ -7,7 +7,7 @@ mod released;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value as Json;
-use testkit::{Headwater, eventually, http};
+use testkit::{Event, Headwater, eventually, http};
 
 use crate::support::{PATIENCE, Scene, Store, insert_journaled, wait_status};
 
@@ -59,6 +59,24 @@ fn wait_count<D: Store>(scene: &Scene<D>, headwater: &Headwater, topic: &str, wa
         ensure!(count == wanted, "{count} records\n{}", headwater.output());
         Ok(())
     })
+}
+
+/// What the control topic says of verdicts. A busy registry may let a table be held for a moment that nothing is wrong with:
+/// then it was published when it returned.
+fn told<D: Store>(scene: &Scene<D>, count: usize) -> Result<Vec<(String, Event)>> {
+    let control = format!("{}.__schema_changes", scene.name);
+    let text = |event: &Event, field: &str| event.field(field).as_str().unwrap_or_default().to_owned();
+    let settled = |events: &[Event]| {
+        let action = |event: &Event| match (text(event, "action").as_str(), text(event, "verdict").starts_with("safe"))
+        {
+            ("held", true) => None,
+            ("returned", true) => Some("published".to_owned()),
+            (action, _) => Some(action.to_owned()),
+        };
+        events.iter().filter_map(|event| Some((action(event)?, event.clone()))).collect::<Vec<_>>()
+    };
+    let events = scene.oracle().wait_for(&control, PATIENCE, |events| settled(events).len() >= count)?;
+    Ok(settled(&events))
 }
 
 fn name<D: Store>(scene: &Scene<D>) -> String {

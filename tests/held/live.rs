@@ -52,13 +52,13 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     let writer = Writer::start(&scene.database, seed, Duration::from_millis(2))?;
     let stop = Arc::new(AtomicBool::new(false));
     let other = bystander(scene, &stop)?;
-    let control = format!("{}.__schema_changes", scene.name);
-    let mut told = 0;
+    let mut count = 0;
     for (verdict, statement, is_held) in changes(is_mysql) {
         scene.database.execute(&statement)?;
-        told += 1;
-        let events = scene.oracle().wait_for(&control, PATIENCE, |events| events.len() >= told)?;
-        assert_eq!(events[told - 1].field("verdict"), verdict, "seed {seed}: {statement}\n{:?}", events[told - 1]);
+        count += 1;
+        let (action, event) = &told(scene, count)?[count - 1];
+        assert_eq!(event.field("verdict"), verdict, "seed {seed}: {statement}\n{event:?}");
+        assert_eq!(action, if is_held { "held" } else { "published" }, "seed {seed}: {statement}");
         std::thread::sleep(Duration::from_millis(random.u64(0..500))); // where the kill falls
         headwater.kill9()?;
         headwater = scene.start()?;
@@ -70,7 +70,7 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
             headwater.kill9()?;
             headwater = scene.start()?;
             wait_not_held(&headwater).with_context(|| format!("seed {seed}"))?;
-            told += 1;
+            count += 1;
         }
     }
     stop.store(true, Ordering::Relaxed);
@@ -85,7 +85,7 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     let events = scene.events("bystander", inserted)?;
     let ids: Vec<_> = events.iter().filter_map(|event| event.after("id").as_u64()).collect();
     ensure!(ids.len() == inserted && events.len() == inserted, "{} events of {inserted}", events.len());
-    let delay = |event: &testkit::Event| event.field("ts_us").as_i64().zip(event.field("source.ts_us").as_i64());
+    let delay = |event: &Event| event.field("ts_us").as_i64().zip(event.field("source.ts_us").as_i64());
     let longest = events.iter().filter_map(delay).map(|(published, committed)| published - committed).max();
     println!("{transactions} transactions, {inserted} of the other table, at most {longest:?} us late, kills included");
     Ok(())

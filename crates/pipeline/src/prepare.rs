@@ -288,10 +288,12 @@ impl Publisher {
                 "the table is held, and its events are parked: {}; {}", held.reason, help(&change.table.name.to_string(), held.why)
             );
         }
+        let is_away = held.why == Why::Away;
         known.held = Some(held);
         self.evolution.put(known);
         self.show_held();
-        self.prepare_control(PATIENCE)
+        // Others have waited for the registry long enough.
+        if is_away { Ok(()) } else { self.prepare_control(PATIENCE) }
     }
 
     /// The ids that parked events of this shape have. Their subjects are of their own, one for each text: no rule of the
@@ -397,4 +399,4 @@ const TELL: Duration = Duration::from_secs(10);
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long one schema is tried while other tables wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);

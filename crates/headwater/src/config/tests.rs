@@ -150,6 +150,7 @@ fn nothing_shows_a_secret() {
     "registry.password": "[hidden]",
     "registry.register": "true",
     "registry.subject_naming": "topic",
+    "evolution.on_change": "evolve",
     "admin.listen": "127.0.0.1:9808",
 }
 "###);

@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use change::{Position, Resume, Sequence, Source};
+use change::{Position, Resume, Sequence, Source, TableName};
 use serde::{Deserialize, Serialize};
 use sink_kafka::{Admin, Outgoing, Producer, TopicSpec};
 
 use crate::error::{Failure, Leg};
+use crate::evolution::in_words;
 use crate::ledger::{Ledger, Proof, Safe, Sent};
 use crate::{Config, clock};
 
@@ -52,6 +53,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// The tables that were published, each with its schemas and whether it is held, in words for people; and the rest of
+    /// the progress, which is the source's.
+    pub fn tables(&self) -> (Vec<(TableName, String)>, BTreeMap<String, String>) {
+        in_words(&self.progress)
+    }
+
     /// Where a source goes on.
     pub fn resume(&self) -> Option<Resume> {
         let (Some(position), Some(server)) = (&self.record.position, &self.record.server) else { return None };

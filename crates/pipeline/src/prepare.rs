@@ -42,7 +42,7 @@ impl Change<'_> {
         Announcement {
             action: action.to_owned(),
             verdict: self.verdict().name().to_owned(),
-            findings: self.findings.iter().map(Sentence::from).collect(),
+            findings: self.findings.iter().take(MOST_FINDINGS).map(Sentence::from).collect(),
             topic: topic.to_owned(),
             old,
             new,
@@ -366,8 +366,18 @@ fn reason(findings: &[Finding]) -> String {
         .filter(|finding| finding.verdict != Verdict::Safe)
         .map(|finding| format!("{} ({})", finding.what, finding.verdict.name()))
         .collect();
-    if some.is_empty() { "nothing that consumers see differs".to_owned() } else { some.join("; ") }
+    let more = some.len().saturating_sub(MOST_TOLD);
+    match some.get(..MOST_TOLD).unwrap_or(&some).join("; ") {
+        told if told.is_empty() => "nothing that consumers see differs".to_owned(),
+        told if more > 0 => format!("{told}; and {more} more"),
+        told => told,
+    }
 }
+
+/// Of a change that concerns many columns: a sentence for a person has so many, an event of the control topic, which waits in
+/// a record of the checkpoint, so many.
+const MOST_TOLD: usize = 5;
+const MOST_FINDINGS: usize = 200;
 
 /// What a person can do.
 fn help(table: &str, why: Why) -> String {

@@ -71,14 +71,14 @@ pub const RIGHTS: &[Right] = &[
     Right {
         resource: Resource::EventTopics,
         operations: &["DescribeConfigs"],
-        only: Some("for `headwater doctor`"),
-        why: "it judges their settings",
+        only: Some("for `headwater doctor`, and while a table is held"),
+        why: "it judges their settings; a parked topic must delete nothing",
     },
     Right {
         resource: Resource::EventTopics,
         operations: &["Read"],
-        only: Some("if the topics held records before the pipeline's first start"),
-        why: "do they hold records that another pipeline has published?",
+        only: Some("if the topics held records before the pipeline's first start, and while a table is held"),
+        why: "do they hold records that another pipeline has published? parked events return to their topic",
     },
     Right {
         resource: Resource::Cluster,

@@ -36,9 +36,10 @@ pub fn read(config: &Config) -> Result<Option<Checkpoint>, Failure> {
 
 fn describe(config: &Config, found: Option<&Checkpoint>) -> String {
     let (name, topic) = (&config.name, &config.kafka.checkpoint_topic);
-    let Some(Checkpoint { record, progress }) = found else {
+    let Some(checkpoint) = found else {
         return format!("pipeline {name} has no checkpoint in {topic}: it has never run");
     };
+    let (record, (tables, progress)) = (&checkpoint.record, checkpoint.tables());
     let none = || "none yet".to_owned();
     let rows = [
         ("pipeline", name.clone()),
@@ -53,7 +54,9 @@ fn describe(config: &Config, found: Option<&Checkpoint>) -> String {
     let kept = progress.iter().map(|(name, text)| {
         vec![if name.contains('.') { format!("snapshot of {name}") } else { name.clone() }, text.clone()]
     });
-    output::columns(&rows.map(|(name, value)| vec![name.to_owned(), value]).into_iter().chain(kept).collect::<Vec<_>>())
+    let tables = tables.into_iter().map(|(table, words)| vec![format!("table {table}"), words]);
+    let rows = rows.map(|(name, value)| vec![name.to_owned(), value]).into_iter();
+    output::columns(&rows.chain(tables).chain(kept).collect::<Vec<_>>())
 }
 
 fn when(micros: i64) -> String {

@@ -179,6 +179,21 @@ impl Known {
     pub(crate) fn name(&self) -> TableName {
         TableName::new(&self.schema, &self.table)
     }
+
+    /// What a person wants to know of it.
+    fn words(&self) -> String {
+        let schemas = match &self.ids {
+            None => "nothing published yet".to_owned(),
+            Some(Ids { key: Some(key), value, .. }) => format!("schemas {key} (key) and {value}"),
+            Some(Ids { value, .. }) => format!("schema {value}"),
+        };
+        let version = if self.version > 1 { format!(", version {}", self.version) } else { String::new() };
+        let held = self.held.as_ref().map_or_else(String::new, |held| {
+            let state = if held.release.is_some() { "released, and on its way back from" } else { "held in" };
+            format!("; {state} {}: {}", held.topic, held.reason)
+        });
+        format!("{schemas}{version}{held}")
+    }
 }
 
 /// The name of a table's record: without a dot, as sources' own records of tables have one.
@@ -213,6 +228,21 @@ pub(crate) fn take(progress: &mut BTreeMap<String, String>) -> Result<BTreeMap<T
     Ok(tables)
 }
 
+/// The tables in the progress of a checkpoint, each in words for people; and the rest of the progress, which is a source's.
+/// A record that this version does not understand stays there.
+pub(crate) fn in_words(progress: &BTreeMap<String, String>) -> (Vec<(TableName, String)>, BTreeMap<String, String>) {
+    let (mut rest, mut words) = (BTreeMap::new(), Vec::new());
+    for (key, text) in progress {
+        let mut one = BTreeMap::from([(key.clone(), text.clone())]);
+        match take(&mut one) {
+            Ok(known) if !known.is_empty() => words.extend(known.values().map(|known| (known.name(), known.words()))),
+            _ => drop(rest.insert(key.clone(), text.clone())),
+        }
+    }
+    words.sort();
+    (words, rest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +260,10 @@ mod tests {
         let found = take(&mut progress).unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), [&name]);
         assert_eq!(found[&name].ids, known.ids);
+        progress.insert(key(&name), serde_json::to_string(&known).unwrap());
+        let (words, rest) = in_words(&progress);
+        assert_eq!((words, rest.len()), (vec![(name.clone(), "schema 7".to_owned())], 2));
+        progress.remove(&key(&name));
         assert_eq!(progress.len(), 2);
         let mut strange = BTreeMap::from([(key(&name), "{}".to_owned())]);
         assert_eq!(take(&mut strange).unwrap_err().0, key(&name));

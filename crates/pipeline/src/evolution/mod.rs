@@ -27,7 +27,7 @@ use change::{Statement, TableName};
 use event_avro::compatibility::Finding;
 
 pub use known::How;
-pub(crate) use known::{Announcement, Frame, Held, Ids, Known, OWN_IDS, Release, Sentence, Why, digest};
+pub(crate) use known::{Announcement, Frame, Held, Ids, Known, OWN_IDS, Release, Sentence, Why, digest, in_words};
 pub use policy::{OnChange, Policy};
 pub(crate) use releases::Asked;
 pub use releases::{Answer, Releases};
@@ -108,6 +108,10 @@ impl Evolution {
 
     /// A statement was seen in the log.
     pub(crate) fn note(&mut self, statement: &Statement) {
+        // Of tables that never have a row again. Whose statement is forgotten is judged without it.
+        if self.statements.values().map(|kept| kept.text.len()).sum::<usize>() > MOST_STATEMENTS {
+            self.statements.clear();
+        }
         match self.statements.get_mut(&statement.table) {
             Some(earlier) => {
                 // Two statements before the next row: what both rename is known only if both are understood.
@@ -130,8 +134,9 @@ impl Evolution {
     }
 }
 
-/// Bytes of statements kept for one table.
+/// Bytes of statements kept for one table, and for all.
 const LONGEST_STATEMENTS: usize = 64 << 10;
+const MOST_STATEMENTS: usize = 1 << 20;
 
 impl From<&Finding> for Sentence {
     fn from(finding: &Finding) -> Self {

@@ -2,6 +2,7 @@
 //! person or the registry lets them.
 
 mod live;
+mod lost;
 mod registry;
 mod released;
 

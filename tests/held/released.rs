@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::support::Writer;
+use crate::support::{Writer, command};
 
 /// Parked through a SIGKILL, while other tables flow; then all of it is back in its place.
 fn a_renamed_column_is_parked_until_it_is_accepted<D: Store>(scene: &mut Scene<D>) -> Result<()> {
@@ -134,6 +134,12 @@ fn policies_decide_what_is_held<D: Store>(scene: &mut Scene<D>) -> Result<()> {
 /// One event for each change, with ids that consumers meet, in the order of what happened.
 fn the_control_topic_tells_of_each_change<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     with_extra(scene)?;
+    if scene.database.url().starts_with("postgres") {
+        // MySQL has the statements in its log.
+        let (code, script) = command(&["doctor", "--print-ddl-trigger"])?;
+        assert_eq!(code, 0, "{script}");
+        scene.database.execute(&script)?;
+    }
     let headwater = scene.start()?;
     insert_journaled(&scene.database, 1, 1)?;
     scene.judge()?;
@@ -161,6 +167,11 @@ fn the_control_topic_tells_of_each_change<D: Store>(scene: &mut Scene<D>) -> Res
         ensure!(!text(event, "position").is_empty() && !text(event, "fingerprint").is_empty(), "{event:?}");
     }
     assert_eq!((text(&told[1], "topic"), text(&told[2], "topic")), (parked(scene), scene.topic("items")));
+    let statements: Vec<_> = told.iter().map(|event| text(event, "statement")).collect();
+    ensure!(
+        statements[0].contains("add column more") && statements[1].contains("rename column extra"),
+        "{statements:?}"
+    );
     let findings = told[1].field("findings");
     ensure!(findings.as_array().is_some_and(|all| all.iter().any(|one| one["column"] == "extra")), "{findings}");
     Ok(())

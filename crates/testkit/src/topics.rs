@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::kafka::Kafka;
 use crate::waiting::wait;
@@ -45,6 +45,17 @@ impl Kafka {
             let results = admin.delete_topics(&[&name], &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?;
             let result = results.into_iter().next().context("no answer about the topic")?;
             result.map(|_| ()).map_err(|(topic, code)| anyhow!("topic {topic}: {code}"))
+        })
+    }
+
+    /// Deletes the records of a partition that lie before an offset.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) -> Result<()> {
+        let admin = self.admin()?;
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(topic, partition, Offset::Offset(before))?;
+        wait(async move {
+            admin.delete_records(&offsets, &AdminOptions::new().operation_timeout(Some(TIMEOUT))).await?;
+            Ok(())
         })
     }
 

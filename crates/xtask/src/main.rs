@@ -74,6 +74,14 @@ fn workspace_root() -> PathBuf {
 fn cargo(root: &std::path::Path, arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).args(arguments);
+    // What `cargo run` has told this task of its own package would make build scripts that watch it run again, and
+    // everything behind them be built again: here, and by whoever calls cargo next.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

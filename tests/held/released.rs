@@ -207,6 +207,31 @@ fn kills_at_any_step_lose_and_repeat_nothing<D: Store>(scene: &mut Scene<D>) -> 
     scene.judge().with_context(|| format!("seed {seed}"))
 }
 
+/// More than one transaction brings back: killed in between, the rest follows, and nothing of what is there again.
+#[test]
+fn a_long_return_goes_on_where_it_was_killed() -> Result<()> {
+    const ROWS: usize = 60_000;
+    let mut scene = Scene::journaled("long_return")?;
+    with_extra(&mut scene)?;
+    let mut headwater = scene.start()?;
+    scene.database.execute(RENAME)?;
+    insert_journaled(&scene.database, 1, ROWS as u64)?;
+    wait_count(&scene, &headwater, &parked(&scene), ROWS)?;
+    assert_eq!(release(&headwater, &name(&scene), "accept")?.0, 200);
+    let mut seen = 0;
+    for _ in 0..2 {
+        seen =
+            eventually(PATIENCE, "some more parked events", || match scene.oracle().count(&scene.topic("items"))? {
+                count if count > seen => Ok(count),
+                count => anyhow::bail!("{count} records\n{}", headwater.output()),
+            })?;
+        headwater.kill9()?;
+        headwater = scene.start()?;
+    }
+    wait_not_held(&headwater)?;
+    scene.judge()
+}
+
 crate::support::everywhere!(
     a_renamed_column_is_parked_until_it_is_accepted,
     a_new_version_goes_on_in_a_topic_of_its_own,

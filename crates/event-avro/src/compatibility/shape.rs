@@ -125,6 +125,17 @@ impl Shape {
         filled == *known
     }
 
+    /// This shape with the names that SQL types have in another one: a server has several names for a type, and its log and
+    /// its catalogue need not agree (`bigint` and `bigint(20)`).
+    #[must_use]
+    pub fn spelled_as(&self, other: &Self) -> Self {
+        let mut spelled = self.clone();
+        for (field, other) in spelled.fields.iter_mut().zip(&other.fields) {
+            field.sql_type.clone_from(&other.sql_type);
+        }
+        spelled
+    }
+
     /// The fields by which a reader with this schema finds its values in data of another.
     pub(super) fn find(&self, column: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.column == column)

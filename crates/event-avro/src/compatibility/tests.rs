@@ -341,7 +341,12 @@ fn what_is_not_known_any_more_may_be_what_it_was() {
     dim.columns[2].nullable = None;
     let dim = Shape::of_table(&dim);
     assert!(dim.may_be(&known) && known.may_be(&known) && !known.may_be(&dim));
+    let named = known.fields.iter().map(|field| field.sql_type.clone()).collect::<Vec<_>>();
+    table.columns[0].sql_type = "bigint(20)".to_owned();
+    let spelled = Shape::of_table(&table).spelled_as(&known);
+    assert_eq!(spelled.fields.iter().map(|field| field.sql_type.clone()).collect::<Vec<_>>(), named);
     table.columns[2].nullable = Some(true);
+    table.columns[0].sql_type.clone_from(named[0].as_ref().unwrap());
     let other = Shape::of_table(&table);
     assert!(!other.may_be(&known) && dim.may_be(&other));
     table.columns.pop();

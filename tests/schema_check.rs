@@ -249,7 +249,7 @@ fn show_diff_and_history_tell_what_is_registered() -> Result<()> {
     scene.events("orders", 2)?;
     assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
     let (code, text) = schema(&scene, &["history", "public.orders"])?;
-    ensure!(code == 0 && text.contains("version 2 (id ") && text.contains("safe  `placed` is new: date"), "{text}");
+    ensure!(code == 0 && text.contains("version 2 (id ") && text.contains("`placed` is new: date"), "{text}");
     let (code, text) = schema(&scene, &["diff", "public.orders", "--from", "1", "--to", "2"])?;
     ensure!(code == 0 && text.starts_with("from version 1 to version 2: safe"), "{text}");
     let (code, text) = schema(&scene, &["show", "public.orders"])?;

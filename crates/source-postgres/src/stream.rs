@@ -61,6 +61,9 @@ use messages::Messages;
 
 const DOING: &str = "decoding the stream";
 
+/// Between the commit of a transaction in the log and its being seen by others.
+const VISIBLE: Duration = Duration::from_millis(30);
+
 /// PostgreSQL as a source of changes.
 pub struct PostgresSource {
     config: Config,
@@ -372,7 +375,12 @@ impl Running {
     fn look_up(&mut self, relation: &pgoutput::Relation) -> Result<Table, Error> {
         let ask = |control: &mut Connection| -> Result<Table, Error> {
             let types = resolve::types(control, &relation.columns)?;
-            let facts = catalog::table_facts(control, relation.oid)?;
+            let mut facts = catalog::table_facts(control, relation.oid)?;
+            if facts.numbers(&relation.columns).is_none() {
+                // A commit is in the log a moment before the catalogue shows it; if it is not that, the table was altered since.
+                std::thread::sleep(VISIBLE);
+                facts = catalog::table_facts(control, relation.oid)?;
+            }
             Ok(relation::table(relation, &types, &facts))
         };
         if let Some(control) = &mut self.control

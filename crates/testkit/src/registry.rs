@@ -64,6 +64,8 @@ impl Registry {
         command.arg("-Dquarkus.http.host=127.0.0.1").arg(format!("-Dquarkus.http.port={}", self.port()));
         // its second listener, with a fixed port unless told otherwise
         command.args(["-Dquarkus.management.host=127.0.0.1", "-Dquarkus.management.port=0"]);
+        // It lists no more subjects than this, the oldest first; one registry serves all tests of a run.
+        command.arg("-Dapicurio.ccompat.max-subjects=1000000");
         command.args(["-Dapicurio.storage.kind=sql", "-Dapicurio.storage.sql.kind=h2", "-Dquarkus.log.level=WARN"]);
         command.arg(format!("-Dapicurio.datasource.url=jdbc:h2:file:{}/content", self.home.display()));
         command.arg("-jar").arg(jar);

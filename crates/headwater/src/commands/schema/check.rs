@@ -23,8 +23,11 @@ pub(super) fn run(config: &Config, arguments: &SchemaCheck) -> Result<Exit, Fail
     let holdings = Holdings::open(config)?;
     let mut names = holdings.names()?;
     assemble::database(config).captured(&mut names)?;
-    let registered = holdings.tables(&names)?;
+    let mut registered = holdings.tables(&names)?;
     let plan = planned::find(config, arguments, &holdings, &registered)?;
+    // A registry may list only so many subjects: what is not listed is asked for.
+    let unlisted: Vec<TableName> = plan.tables.keys().filter(|name| !registered.contains_key(name)).cloned().collect();
+    registered.extend(holdings.tables(&unlisted)?);
     let report = compare(&holdings, &registered, &plan, arguments.fail_on)?;
     match arguments.output {
         ReportFormat::Human => output::print(&human::check(&report, output::has_colours())),

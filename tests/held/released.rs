@@ -27,6 +27,11 @@ fn a_renamed_column_is_parked_until_it_is_accepted<D: Store>(scene: &mut Scene<D
     let headwater = scene.start()?;
     wait_held(&headwater, "items")?;
     wait_count(scene, &headwater, &parked(scene), 20)?;
+    // A harmless change behind it makes nothing of that good.
+    scene.database.execute("alter table items add column later bigint")?;
+    insert_journaled(&scene.database, 250, 10)?;
+    wait_count(scene, &headwater, &parked(scene), 30)?;
+    assert_eq!(wait_held(&headwater, "items")?["verdict"], "corrupts-silently");
     scene.database.execute("insert into bystander values (1)")?;
     wait_count(scene, &headwater, &scene.topic("bystander"), 1)?;
     wait_count(scene, &headwater, &scene.topic("items"), 10)?;
@@ -37,7 +42,7 @@ fn a_renamed_column_is_parked_until_it_is_accepted<D: Store>(scene: &mut Scene<D
     wait_not_held(&headwater)?;
     insert_journaled(&scene.database, 300, 10)?;
     scene.judge()?;
-    let events = scene.events("items", 40)?;
+    let events = scene.events("items", 50)?;
     ensure!(events[9].field("after").get("extra").is_some(), "{:?}", events[9]);
     for event in &events[10..] {
         assert_eq!(event.after("other"), "e");
@@ -48,7 +53,7 @@ fn a_renamed_column_is_parked_until_it_is_accepted<D: Store>(scene: &mut Scene<D
     insert_journaled(&scene.database, 400, 10)?;
     wait_not_held(&headwater)?;
     scene.judge()?;
-    wait_count(scene, &headwater, &parked(scene), 20)
+    wait_count(scene, &headwater, &parked(scene), 30)
 }
 
 /// Consumers of the old topic are told where the table goes on; nothing of it comes there any more.

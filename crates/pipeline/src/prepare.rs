@@ -7,7 +7,7 @@ use std::time::Duration;
 use change::{Statement, Table, TableName};
 use event_avro::Plan;
 use event_avro::compatibility::{Finding, Shape, Verdict, judge, worst};
-use schema_registry::{Part, RegisterError};
+use schema_registry::Part;
 use sink_kafka::TopicSpec;
 
 use crate::clock;
@@ -131,7 +131,9 @@ impl Publisher {
         let (shape, texts) = (Shape::of_table(table), self.texts(table));
         let statement = self.evolution.take_statement(&table.name);
         let renamed = statement.as_ref().and_then(|statement| statement.renamed.as_deref());
-        let findings = known.shape.as_ref().map(|old| judge(old, &shape, renamed)).unwrap_or_default();
+        // Consumers will see every shape that parked events have: each is judged against the one before it.
+        let before = known.held.as_ref().map(|held| &held.shape).or(known.shape.as_ref());
+        let findings = before.map(|old| judge(old, &shape, renamed)).unwrap_or_default();
         let change = Change { table, shape, texts, findings, statement, position };
         if known.held.is_some() {
             return self.park(&change, known);
@@ -176,15 +178,8 @@ impl Publisher {
                 }
                 Err(error) => error,
             };
-            let why = match &error {
-                error if error.is_transient() => Why::Away,
-                RegisterError::Incompatible { .. } | RegisterError::Invalid { .. } | RegisterError::ReadOnly { .. } => {
-                    Why::Refused
-                }
-                RegisterError::NotRegistered { .. } => Why::Unregistered,
-                RegisterError::Request(_) => {
-                    return Err(Failure::Stop { what: error.to_string(), help: REGISTRY_HELP.to_owned() });
-                }
+            let Some(why) = Why::not_registered(&error) else {
+                return Err(Failure::Stop { what: error.to_string(), help: REGISTRY_HELP.to_owned() });
             };
             return Ok(Registered::No { why, reason: self.schemas.refusal(wanted, &error) });
         }
@@ -266,8 +261,8 @@ impl Publisher {
     /// The outlet of a held table: its events go to the parked topic in the shape that they have.
     fn park(&mut self, change: &Change<'_>, mut known: Known) -> Result<(), Failure> {
         let Some(mut held) = known.held.take() else { return Ok(()) };
-        let since = judge(&held.shape, &change.shape, Some(&[]));
-        let is_known = !held.frames.is_empty() && is_the_same(&change.shape, &held.shape, &since);
+        let is_first = held.frames.is_empty();
+        let is_known = !is_first && is_the_same(&change.shape, &held.shape, &change.findings);
         let is_new = !is_known;
         let ids = match held.newest().filter(|_| is_known) {
             Some(ids) => ids,
@@ -275,10 +270,10 @@ impl Publisher {
         };
         self.open(change.table, &held.topic, held.partitions, &ids, true);
         if is_new {
-            if held.why == Why::Verdict {
-                held.reason = reason(&change.findings);
+            if !is_first {
+                self.worsen(&mut held, change);
             }
-            (held.verdict, held.shape) = (change.verdict(), change.shape.clone());
+            held.shape = change.shape.clone();
             held.fingerprint.clone_from(&change.texts.fingerprint);
             let registered = Some(ids).filter(|ids| ids.value < OWN_IDS);
             let announcement = change.announcement("held", &held.topic, known.ids.clone(), registered);
@@ -294,6 +289,20 @@ impl Publisher {
         self.show_held();
         // Others have waited for the registry long enough.
         if is_away { Ok(()) } else { self.prepare_control(PATIENCE) }
+    }
+
+    /// A held table has changed once more. What ended by itself so far, does not if its owner would not have it.
+    fn worsen(&self, held: &mut Held, change: &Change<'_>) {
+        let verdict = change.verdict();
+        held.verdict = held.verdict.max(verdict);
+        let told = reason(&change.findings);
+        if held.why == Why::Verdict {
+            if verdict > Verdict::Safe && held.reason.len() < LONGEST_REASON {
+                held.reason = format!("{}; then {told}", held.reason);
+            }
+        } else if !self.evolution.policy.lets(&change.table.name, verdict) {
+            (held.why, held.reason) = (Why::Verdict, told);
+        }
     }
 
     /// The ids that parked events of this shape have. Their subjects are of their own, one for each text: no rule of the
@@ -384,6 +393,9 @@ fn reason(findings: &[Finding]) -> String {
 /// a record of the checkpoint, so many.
 const MOST_TOLD: usize = 5;
 const MOST_FINDINGS: usize = 200;
+
+/// Bytes of a reason that nothing more is added to.
+const LONGEST_REASON: usize = 2000;
 
 /// What a person can do.
 fn help(table: &str, why: Why) -> String {

@@ -19,7 +19,13 @@ use crate::publish::{Published, Publisher};
 use crate::schemas::Wanted;
 
 /// Bytes that are copied in one transaction.
-const SLICE: usize = 4 << 20;
+pub(crate) const SLICE: usize = 4 << 20;
+/// Bytes that return between two batches, slice by slice, when so many were published since: what returns has to outrun
+/// what is parked behind it meanwhile, or it never ends.
+pub(crate) fn allowance(published: u64) -> u64 {
+    published.saturating_mul(2).max(SLICE as u64)
+}
+
 /// How long a slice is waited for.
 const SLICE_TIME: Duration = Duration::from_millis(500);
 
@@ -38,28 +44,33 @@ impl Publisher {
     /// begun is true only when the checkpoint has it.
     pub(crate) fn release(&mut self, table: &str, how: How) -> Result<Result<String, String>, Failure> {
         let found = self.evolution.held().find(|(known, _)| known.name().to_string() == table);
-        let Some(known) = found.map(|(known, _)| known.clone()) else {
-            return Ok(Err(format!("table {table} is not held")));
-        };
-        let Some(held) = &known.held else { return Ok(Err(format!("table {table} is not held"))) };
+        let Some((known, held)) = found else { return Ok(Err(format!("table {table} is not held"))) };
         if let Some(release) = &held.release {
             let words = if release.how == How::Accept { "--accept" } else { "--new-version" };
             return Ok(Err(format!("table {table} is on its way back already, by {words}")));
         }
+        let known = known.clone();
         let version = if how == How::Accept { known.version } else { known.version + 1 };
-        let topic = self.topic(&known.name(), version)?;
+        let begun = self.release_known(known, Release { how, version })?;
+        let answer = |topic| format!("table {table} is released: its parked events return to {topic}, in their order");
+        Ok(begun.map(answer).map_err(|refused| refused.reason))
+    }
+
+    /// Gives the topic that the events return to.
+    fn release_known(&mut self, mut known: Known, release: Release) -> Result<Result<String, Refused>, Failure> {
+        let name = known.name();
+        let topic = self.topic(&name, release.version)?;
         match self.begin_return(&known, &topic)? {
-            Ok(returning) => drop(self.returning.insert(known.name(), returning)),
-            Err(refusal) => return Ok(Err(refusal)),
+            Ok(returning) => drop(self.returning.insert(name.clone(), returning)),
+            Err(refused) => return Ok(Err(refused)),
         }
-        let mut known = known;
         if let Some(held) = &mut known.held {
-            held.release = Some(Release { how, version });
-            tracing::info!(table, topic, parked = held.topic, "the table is released, and its parked events return");
+            held.release = Some(release);
+            tracing::info!(table = %name, topic, parked = held.topic, "the table is released, and its parked events return");
         }
         self.evolution.put(known);
         self.show_held();
-        Ok(Ok(format!("table {table} is released: its parked events return to {topic}, in their order")))
+        Ok(Ok(topic))
     }
 
     /// A session does not begin over parked events that are gone: they would be missing in their topic.
@@ -81,18 +92,19 @@ impl Publisher {
         Ok(())
     }
 
-    /// Schemas registered, topic made, reader in its place. `Err`: why a person has to decide otherwise.
-    fn begin_return(&self, known: &Known, topic: &str) -> Result<Result<Returning, String>, Failure> {
-        let Some(held) = &known.held else { return Ok(Err("the table is not held".to_owned())) };
+    /// Schemas registered, topic made, reader in its place.
+    fn begin_return(&self, known: &Known, topic: &str) -> Result<Result<Returning, Refused>, Failure> {
+        let refused = |why, reason| Ok(Err(Refused { why, reason }));
+        let Some(held) = &known.held else { return refused(Why::Refused, "the table is not held".to_owned()) };
         let (mut keys, mut values) = (HashMap::new(), HashMap::new());
         let mut texts = Vec::new();
         for frame in &held.frames {
             let text = frame.text.clone().or_else(|| self.schemas.text(frame.id, PATIENCE));
             let Some(text) = text else {
                 let id = frame.id;
-                return Ok(Err(format!(
-                    "the registry does not give schema {id} of the parked events; ask again when it does"
-                )));
+                let reason =
+                    format!("the registry does not give schema {id} of the parked events; ask again when it does");
+                return refused(Why::Away, reason);
             };
             texts.push((frame.part(), text));
         }
@@ -101,9 +113,12 @@ impl Publisher {
         for ((frame, wanted), answer) in held.frames.iter().zip(&wanted).zip(answers) {
             match answer {
                 Ok(id) => drop(if frame.is_key { &mut keys } else { &mut values }.insert(frame.id, id.0)),
-                Err(error) if error.is_transient() => return Ok(Err(error.to_string())),
                 Err(error) => {
-                    return Ok(Err(self.advise(&known.name(), wanted, &self.schemas.refusal(wanted, &error))));
+                    let refusal = self.schemas.refusal(wanted, &error);
+                    return match Why::not_registered(&error).unwrap_or(Why::Away) {
+                        Why::Refused => refused(Why::Refused, self.advise(&known.name(), wanted, &refusal)),
+                        why => refused(why, refusal),
+                    };
                 }
             }
         }
@@ -144,26 +159,23 @@ impl Publisher {
         for name in names {
             let known = self.evolution.of(&name);
             let Some(held) = &known.held else { continue };
-            if held.release.is_none()
-                && held.why.ends_by_itself()
-                && let Err(reason) = self.release(&name.to_string(), How::Accept)?
-            {
-                self.refused(known, reason);
+            if held.release.is_none() && held.why.ends_by_itself() {
+                let release = Release { how: How::Accept, version: known.version };
+                if let Err(refused) = self.release_known(known.clone(), release)? {
+                    self.refused(known, refused);
+                }
             }
         }
         self.prepare_control(PATIENCE)
     }
 
-    /// The registry is back and does not take the schema, or still does not have it.
-    fn refused(&mut self, mut known: Known, reason: String) {
+    /// The registry is back and does not take the schema, or still does not have it; or it is away again.
+    fn refused(&mut self, mut known: Known, refused: Refused) {
         let Some(held) = &mut known.held else { return };
-        if held.reason == reason {
+        if (held.why, &held.reason) == (refused.why, &refused.reason) {
             return;
         }
-        if held.why == Why::Away {
-            held.why = Why::Refused;
-        }
-        held.reason = reason;
+        (held.why, held.reason) = (refused.why, refused.reason);
         self.evolution.put(known);
         self.show_held();
     }
@@ -207,8 +219,8 @@ impl Publisher {
             let topic = self.topic(table, release.version)?;
             match self.begin_return(&known, &topic)? {
                 Ok(returning) => drop(self.returning.insert(table.clone(), returning)),
-                Err(reason) => {
-                    tracing::warn!(%table, "parked events cannot return yet: {reason}");
+                Err(refused) => {
+                    tracing::warn!(%table, "parked events cannot return yet: {}", refused.reason);
                     return Ok(None);
                 }
             }
@@ -299,6 +311,12 @@ pub(crate) struct Parcel {
     known: Known,
 }
 
+/// Why parked events cannot return now.
+struct Refused {
+    why: Why,
+    reason: String,
+}
+
 /// Bytes of a registry's frame.
 const FRAME: usize = 5;
 
@@ -323,5 +341,19 @@ impl Returning {
             bytes[..FRAME].copy_from_slice(&header(SchemaId(id)));
         }
         Ok(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_returns_outruns_what_is_parked() {
+        assert_eq!(allowance(0), SLICE as u64);
+        // Every published byte may be one of the held table, and each batch may be as large as a configuration lets it.
+        for batch in [1, 16 << 20, 1 << 30] {
+            assert!(allowance(batch) >= 2 * batch, "{batch}");
+        }
     }
 }

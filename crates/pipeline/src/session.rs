@@ -34,6 +34,7 @@ use crate::ledger::{Cut, Ledger};
 use crate::metrics::RowLabels;
 use crate::monitor::State;
 use crate::publish::Publisher;
+use crate::returning::{Parcel, SLICE, allowance};
 use crate::run::Pipeline;
 
 /// How long the source may stay silent before the engine looks at the clock and at the wish to stop.
@@ -70,6 +71,8 @@ pub(crate) struct Session<'p> {
     last_commit_time: Option<i64>,
     /// Between the two ends of a chunk of copied rows.
     in_chunk: bool,
+    /// Bytes of what became durable since the last care.
+    published: u64,
     /// When the tables were last looked after that wait for something.
     tended: Instant,
     /// Counts changes, to look at the clock now and then while a transaction arrives.
@@ -137,6 +140,7 @@ impl<'p> Session<'p> {
             durable_at: clock::now(),
             last_commit_time: None,
             in_chunk: false,
+            published: 0,
             tended: clock::now(),
             changes: 0,
             progressed: false,
@@ -303,6 +307,7 @@ impl<'p> Session<'p> {
     /// Looks after what is neither streamed nor settled: wishes, tables that wait for the registry, parked events that
     /// return. Called between two batches, when nothing is open.
     fn tend(&mut self) -> Result<(), Failure> {
+        let allowance = allowance(std::mem::take(&mut self.published));
         let wishes = self.pipeline.releases.take();
         if !wishes.is_empty() {
             self.obey(wishes)?;
@@ -315,19 +320,35 @@ impl<'p> Session<'p> {
             self.tended = clock::now();
         }
         for table in self.publisher.returning() {
-            let Some(parcel) = self.publisher.read_parked(&table)? else { continue };
-            self.opened = Some(clock::now());
-            self.producer.begin().map_err(|error| Failure::kafka(&error))?;
-            let copied = self.publisher.deliver(&self.producer, parcel)?;
-            self.ledger.besides(copied.records, copied.bytes);
-            self.note_tables()?;
-            self.close(Cut::AtTransactionEnd)?;
+            let mut copied = 0;
+            while copied < allowance {
+                let Some(parcel) = self.publisher.read_parked(&table)? else { break };
+                let bytes = self.return_parcel(parcel)?;
+                copied += bytes;
+                // The last one, or the broker is slow: others do not wait for it.
+                if bytes < SLICE as u64 {
+                    break;
+                }
+            }
         }
+        // What has returned itself is not parked again.
+        self.published = 0;
         if self.publisher.evolution.has_unwritten() || self.publisher.can_announce() {
             self.note_tables()?;
             self.close(Cut::AtTransactionEnd)?;
         }
         Ok(())
+    }
+
+    /// Copies parked events back in a transaction of their own; gives their bytes.
+    fn return_parcel(&mut self, parcel: Parcel) -> Result<u64, Failure> {
+        self.opened = Some(clock::now());
+        self.producer.begin().map_err(|error| Failure::kafka(&error))?;
+        let copied = self.publisher.deliver(&self.producer, parcel)?;
+        self.ledger.besides(copied.records, copied.bytes);
+        self.note_tables()?;
+        self.close(Cut::AtTransactionEnd)?;
+        Ok(copied.bytes)
     }
 
     /// Releases tables as persons wish. Each is answered when the checkpoint has it.
@@ -372,6 +393,7 @@ impl<'p> Session<'p> {
         self.durable = durable.tell(self.source, &mut self.ledger)?;
         self.durable_at = clock::now();
         self.progressed = true;
+        self.published += bytes;
         self.account(records, bytes, started);
         Ok(())
     }

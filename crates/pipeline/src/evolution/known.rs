@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use change::TableName;
 use event_avro::compatibility::{Shape, Verdict};
-use schema_registry::Part;
+use schema_registry::{Part, RegisterError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sink_kafka::Offsets;
@@ -60,6 +60,18 @@ impl Why {
     /// Whether the table may go on as soon as the registry has the schema, without anybody's word.
     pub(crate) const fn ends_by_itself(self) -> bool {
         matches!(self, Self::Unregistered | Self::Away)
+    }
+
+    /// What the registry's answer makes of a table. `None`: it did not understand the request.
+    pub(crate) fn not_registered(error: &RegisterError) -> Option<Self> {
+        match error {
+            error if error.is_transient() => Some(Self::Away),
+            RegisterError::Incompatible { .. } | RegisterError::Invalid { .. } | RegisterError::ReadOnly { .. } => {
+                Some(Self::Refused)
+            }
+            RegisterError::NotRegistered { .. } => Some(Self::Unregistered),
+            RegisterError::Request(_) => None,
+        }
     }
 }
 

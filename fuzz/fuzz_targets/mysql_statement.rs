@@ -1,6 +1,7 @@
 //! Any text as a statement, under any settings: an end, no password that comes back, and renamed columns as they were written.
 #![no_main]
 
+use change::Moved;
 use libfuzzer_sys::fuzz_target;
 use source_mysql::definition::{definitions, without_secrets};
 use source_mysql::statement::classify;
@@ -16,5 +17,6 @@ fuzz_target!(|input: (u64, &str)| {
     let found = definitions(&format!("ALTER TABLE `{quoted}` CHANGE `{quoted}` `x{quoted}` int"), sql_mode);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].table, (None, text.to_owned()));
-    assert_eq!(found[0].renamed, Some(vec![(text.to_owned(), format!("x{text}"))]));
+    let moved = Moved { from: text.to_owned(), to: Some(format!("x{text}")) };
+    assert_eq!(found[0].moved, Some(vec![moved]));
 });

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 
+use change::Moved;
 use event_avro::compatibility::level::{self, Level};
 use event_avro::compatibility::{Finding, Shape, Verdict, judge, worst};
 use testkit::{Flavour, shared};
@@ -114,11 +115,13 @@ fn judged<D: Store>(scene: &Scene<D>, run: &Run, events: &[Event]) -> Result<Fou
         Ok(shape)
     };
     // What a statement of the log says: PostgreSQL's has none, MySQL's says all.
-    let renamed = run.numbers[0].is_empty().then(|| {
-        let pairs = run.change.moved.iter().filter(|(_, to)| !to.is_empty());
-        pairs.map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect::<Vec<_>>()
+    let moved = run.numbers[0].is_empty().then(|| {
+        let to = |to: &str| Some(to.to_owned()).filter(|to| !to.is_empty());
+        let pairs = run.change.moved.iter();
+        pairs.map(|(from, name)| Moved { from: (*from).to_owned(), to: to(name) }).collect::<Vec<_>>()
     });
-    let findings = judge(&shape(0, &old, events.first())?, &shape(1, &new, events.last())?, renamed.as_deref());
+    let findings =
+        judge(&shape(0, &old, events.first())?, &shape(1, &new, events.last())?, moved.as_deref().unwrap_or_default());
     let verdict = worst(&findings);
     let happened = |reader: Reader| -> Result<Happened> {
         let of = |is_new: bool, writer: &Json, mine: &Json| {

@@ -109,14 +109,23 @@ fn policies_decide_what_is_held<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     scene.database.execute("alter table items drop column extra")?;
     insert_journaled(&scene.database, 100, 10)?;
     scene.judge()?;
+    // Its name comes back: old events have other values under it.
+    headwater.kill9()?;
+    let headwater = scene.start()?;
+    scene.database.execute("alter table items add column extra bigint")?;
+    insert_journaled(&scene.database, 150, 10)?;
+    let held = wait_held(&headwater, "items")?;
+    ensure!(held["reason"].as_str().is_some_and(|reason| reason.contains("another column than before")), "{held}");
+    assert_eq!(release(&headwater, &name, "accept")?.0, 200);
+    wait_not_held(&headwater)?;
     assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
     scene.more = format!("{EVOLVE}\n[evolution.tables]\n\"{name}\" = \"strict\"");
     let headwater = scene.start()?;
     // Safe.
-    scene.database.execute("alter table items add column extra varchar(20) default 'e'")?;
+    scene.database.execute("alter table items add column more varchar(20) default 'e'")?;
     insert_journaled(&scene.database, 200, 10)?;
     scene.judge()?;
-    scene.database.execute("alter table items drop column extra")?;
+    scene.database.execute("alter table items drop column more")?;
     insert_journaled(&scene.database, 300, 10)?;
     let held = wait_held(&headwater, "items")?;
     assert_eq!(held["verdict"], "safe-if-agreed", "{held}");
@@ -128,10 +137,10 @@ fn policies_decide_what_is_held<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     wait_held(&headwater, "items")?;
     assert_eq!(release(&headwater, &name, "accept")?.0, 200);
     wait_not_held(&headwater)?;
-    scene.database.execute("alter table items add column extra varchar(20) default 'e'")?;
+    scene.database.execute(RENAME)?;
     insert_journaled(&scene.database, 500, 10)?;
     scene.judge()?;
-    scene.database.execute(RENAME)?;
+    scene.database.execute("alter table items rename column other to extra")?;
     insert_journaled(&scene.database, 600, 10)?;
     scene.judge()
 }

@@ -19,6 +19,8 @@ pub use copies::{Answer, Asked, Copies, CopyState, TableCopy, Wish};
 pub use position::{Position, Sequence};
 pub use retention::{Concern, Holder, LogDisk, LogStatus, Retention, Watched, bytes_in_words, time_in_words};
 pub use row::{Row, ValueError};
-pub use source::{Described, Finding, Resume, Severity, Source, SourceError, SourceInfo, Started, Statement, Step};
+pub use source::{
+    Described, Finding, Moved, Resume, Severity, Source, SourceError, SourceInfo, Started, Statement, Step,
+};
 pub use table::{Column, ColumnType, Element, Identity, Table, TableName};
 pub use value::{Absence, Reason, Value};

@@ -63,9 +63,24 @@ pub struct Statement {
     pub text: String,
     /// Who ran it, where the log says so.
     pub user: Option<String>,
-    /// The columns that it renames, old name and new, in the statement's own capitals, which a database may not tell apart.
-    /// `None`: the statement is not understood, and may rename any.
-    pub renamed: Option<Vec<(String, String)>>,
+    /// The columns that it renames or drops. `None`: the statement is not understood, and may do that to any.
+    pub moved: Option<Vec<Moved>>,
+}
+
+/// What a statement made of a column. Names are in the statement's own capitals, which a database may not tell apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Its name before the statement.
+    pub from: String,
+    /// Its name from then on; `None`: it is dropped.
+    pub to: Option<String>,
+}
+
+impl Moved {
+    /// Whether both are the name of one column, to a database that does not tell capitals apart.
+    pub fn same_name(one: &str, other: &str) -> bool {
+        one == other || one.to_lowercase() == other.to_lowercase()
+    }
 }
 
 impl Statement {

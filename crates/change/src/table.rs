@@ -30,6 +30,8 @@ pub struct Table {
     /// Indexes into `columns` that make up the Kafka key, in key order; empty: the table has no key.
     pub key: Vec<usize>,
     pub identity: Identity,
+    /// What no other table has, not even one that takes over the name (PostgreSQL: the OID). `None`: the log does not say.
+    pub relation: Option<u32>,
 }
 
 /// How much of the old row the log carries (PostgreSQL `REPLICA IDENTITY`, MySQL `binlog_row_image`).

@@ -487,7 +487,8 @@ fn tables() -> impl Strategy<Value = (Table, Vec<OwnedValue>)> {
             .map(|(name, (kind, sql_type, nullable))| column(&name, kind, &sql_type, nullable))
             .collect();
         let key: Vec<_> = (0..columns.len().min(keys)).rev().collect();
-        let table = Table { name: TableName::new(schema, name), columns, key, identity: Identity::Full };
+        let table =
+            Table { name: TableName::new(schema, name), columns, key, identity: Identity::Full, relation: None };
         let values: Vec<_> = (0..table.columns.len())
             .map(|index| {
                 let present = value_of(table.columns[index].kind);

@@ -98,6 +98,7 @@ pub(crate) fn orders() -> Arc<Table> {
         ],
         key: vec![0],
         identity: Identity::Default,
+        relation: None,
     })
 }
 

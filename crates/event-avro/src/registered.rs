@@ -31,7 +31,7 @@ pub fn registered_table(name: &TableName, key: Option<&str>, value: &str) -> Res
         found.ok_or_else(|| NoTable::Key { field: key.to_owned() })
     };
     let key = shape.key.iter().flatten().map(|field| place(&field.name)).collect::<Result<_, _>>()?;
-    Ok(Table { name: name.clone(), columns, key, identity: Identity::Default })
+    Ok(Table { name: name.clone(), columns, key, identity: Identity::Default, relation: None })
 }
 
 fn column(field: &Field) -> Result<Column, NoTable> {

@@ -263,6 +263,7 @@ mod tests {
             ],
             key: vec![1, 0],
             identity: Identity::Default,
+            relation: None,
         };
         insta::assert_snapshot!(key_schema(&table, &naming()).unwrap(), @r#"{"type":"record","name":"Key","namespace":"shop.public.Gr_xf6__xdf_en","fields":[{"name":"valid_x20_from","type":"string"},{"name":"id","type":"long"}]}"#);
         insta::assert_snapshot!(value_schema(&table, &info(), &naming()).replace("},{", "},\n{"), @r#"

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use change::{Statement, Table, TableName};
 use event_avro::Plan;
-use event_avro::compatibility::{Finding, Shape, Verdict, judge, worst};
+use event_avro::compatibility::{Finding, Shape, Verdict, judge, judge_returned, worst};
 use schema_registry::Part;
 use sink_kafka::TopicSpec;
 
 use crate::clock;
 use crate::error::{Failure, Leg};
-use crate::evolution::{Announcement, Frame, Held, Ids, Known, OWN_IDS, Sentence, Why};
+use crate::evolution::{Announcement, Frame, Held, Ids, Known, OWN_IDS, Sentence, Why, remember_departing};
 use crate::monitor::{HeldTable, TableProgress};
 use crate::publish::{Outlet, Publisher};
 use crate::schemas::{Answer, Texts, Wanted};
@@ -130,10 +130,7 @@ impl Publisher {
         let known = self.evolution.of(&table.name);
         let (shape, texts) = (Shape::of_table(table), self.texts(table));
         let statement = self.evolution.take_statement(&table.name);
-        let renamed = statement.as_ref().and_then(|statement| statement.renamed.as_deref());
-        // Consumers will see every shape that parked events have: each is judged against the one before it.
-        let before = known.held.as_ref().map(|held| &held.shape).or(known.shape.as_ref());
-        let findings = before.map(|old| judge(old, &shape, renamed)).unwrap_or_default();
+        let findings = findings(&known, &shape, statement.as_ref());
         let change = Change { table, shape, texts, findings, statement, position };
         if known.held.is_some() {
             return self.park(&change, known);
@@ -199,7 +196,10 @@ impl Publisher {
             tracing::info!(table = %change.table.name, verdict, topic, "the table has another shape: {}", reason(&change.findings));
             known.unannounced.push(change.announcement("published", &topic, known.ids.take(), Some(ids.clone())));
         }
-        (known.shape, known.ids) = (Some(change.shape.clone()), Some(ids));
+        if let Some(before) = known.shape.replace(change.shape.clone()) {
+            remember_departing(&mut known.departed, &before, &change.shape);
+        }
+        known.ids = Some(ids);
         self.evolution.put(known);
         self.prepare_control(PATIENCE)
     }
@@ -241,6 +241,9 @@ impl Publisher {
         let spec = TopicSpec::parked(&topic, partitions, self.kafka.topics.replication_factor);
         let state = self.admin.ensure_parked(&spec).map_err(|error| Failure::kafka(&error))?;
         let next = self.admin.ends(&topic, state.partitions).map_err(|error| Failure::kafka(&error))?;
+        if let Some(before) = &known.shape {
+            remember_departing(&mut known.departed, before, &change.shape);
+        }
         known.held = Some(Held {
             why,
             verdict: change.verdict(),
@@ -253,6 +256,7 @@ impl Publisher {
             frames: Vec::new(),
             shape: change.shape.clone(),
             fingerprint: change.texts.fingerprint.clone(),
+            departed: Vec::new(),
             release: None,
         });
         self.park(change, known)
@@ -273,6 +277,7 @@ impl Publisher {
             if !is_first {
                 self.worsen(&mut held, change);
             }
+            remember_departing(&mut held.departed, &held.shape, &change.shape);
             held.shape = change.shape.clone();
             held.fingerprint.clone_from(&change.texts.fingerprint);
             let registered = Some(ids).filter(|ids| ids.value < OWN_IDS);
@@ -356,6 +361,19 @@ impl Publisher {
             .collect();
         self.monitor.hold(held);
     }
+}
+
+/// The change from the last shape to this one, judged. Consumers will see every shape that parked events have: each is judged
+/// against the one before it.
+fn findings(known: &Known, shape: &Shape, statement: Option<&Statement>) -> Vec<Finding> {
+    let held = known.held.as_ref();
+    let Some(before) = held.map(|held| &held.shape).or(known.shape.as_ref()) else { return Vec::new() };
+    let moved = statement.and_then(|statement| statement.moved.as_deref());
+    let mut findings = judge(before, shape, moved.unwrap_or_default());
+    for departed in [&known.departed, held.map_or(&Vec::new(), |held| &held.departed)] {
+        findings.extend(judge_returned(departed, before, shape));
+    }
+    findings
 }
 
 /// Whether a shape is one that is known already, and is only told otherwise: by a catalogue that has gone on and cannot say

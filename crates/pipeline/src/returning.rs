@@ -189,7 +189,7 @@ impl Publisher {
             return Ok(Published::default());
         };
         let name = known.name();
-        let table = Table { name, columns: Vec::new(), key: Vec::new(), identity: Identity::Default };
+        let table = Table { name, columns: Vec::new(), key: Vec::new(), identity: Identity::Default, relation: None };
         let stream = event_avro::Stream { name: &self.config.topic_prefix, version: self.config.version };
         let first = held.frames.iter().find(|frame| !frame.is_key).map_or(0, |frame| frame.id);
         let value_id = returning.values.get(&first).copied().unwrap_or_default();
@@ -261,6 +261,11 @@ impl Publisher {
             statement: None,
             user: None,
         });
+        // A new topic begins with what was parked.
+        if known.version != version {
+            known.departed.clear();
+        }
+        known.departed.extend(held.departed);
         (known.shape, known.ids, known.version) = (Some(held.shape), Some(ids), version);
         self.prepare_control(PATIENCE)?;
         Ok(known)

@@ -1,4 +1,4 @@
-//! Which tables a DDL statement defines anew, and which columns it renames.
+//! Which tables a DDL statement defines anew, and which columns it renames or drops.
 //!
 //! A statement is taken apart into words, names, texts and signs, by the rules of the session that ran it. Of its grammar
 //! only so much is known as says where a clause begins. What is not known is never guessed: then the tables are named that
@@ -8,6 +8,7 @@ mod scanner;
 
 use std::borrow::Cow;
 
+use change::Moved;
 use scanner::{Scanner, Token};
 
 /// A table that a statement defines anew.
@@ -15,9 +16,8 @@ use scanner::{Scanner, Token};
 pub struct Definition {
     /// As it was written, with its database if that was.
     pub table: (Option<String>, String),
-    /// The columns that are renamed, old name and new, as they were written. `None`: that is not known, or what has the
-    /// name afterwards is another table.
-    pub renamed: Option<Vec<(String, String)>>,
+    /// The columns that are renamed or dropped. `None`: that is not known, or what has the name afterwards is another table.
+    pub moved: Option<Vec<Moved>>,
 }
 
 /// The tables that a statement defines anew, each once, in its order; none for any other statement. Indexes alone define
@@ -63,7 +63,7 @@ pub fn without_secrets(sql: &str, sql_mode: u64) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// What follows ADD or DROP where it is no column.
+/// What follows DROP where it is no column.
 const NO_COLUMN: [&str; 13] = [
     "CHECK",
     "CONSTRAINT",
@@ -80,8 +80,9 @@ const NO_COLUMN: [&str; 13] = [
     "VECTOR",
 ];
 
-/// Words that begin a clause of ALTER TABLE which renames no column.
-const HARMLESS: [&str; 58] = [
+/// Words that begin a clause of ALTER TABLE which renames and drops no column.
+const HARMLESS: [&str; 59] = [
+    "ADD",
     "ALGORITHM",
     "ALTER",
     "ANALYZE",
@@ -151,11 +152,17 @@ struct Parser<'a> {
 /// What the clauses of an ALTER TABLE do to columns.
 #[derive(Default)]
 struct Clauses {
-    renamed: Vec<(String, String)>,
-    added: Vec<String>,
-    dropped: Vec<String>,
+    moved: Vec<Moved>,
     /// The table's new name.
     table: Option<(Option<String>, String)>,
+}
+
+impl Clauses {
+    fn rename(&mut self, from: String, to: String) {
+        if from != to {
+            self.moved.push(Moved { from, to: Some(to) });
+        }
+    }
 }
 
 impl<'a> Parser<'a> {
@@ -245,9 +252,9 @@ impl<'a> Parser<'a> {
             while self.accept(&["OR", "REPLACE"]) {}
             if self.accept(&["TABLE"]) {
                 // It makes the table where there was none: no column of another one is behind a name.
-                let renamed = if self.accept_if() { Some(Vec::new()) } else { None };
+                let moved = if self.accept_if() { Some(Vec::new()) } else { None };
                 let table = self.table()?;
-                found.push(Definition { table, renamed: renamed.filter(|_| self.scanner.is_certain()) });
+                found.push(Definition { table, moved: moved.filter(|_| self.scanner.is_certain()) });
             }
         }
         Some(())
@@ -259,12 +266,12 @@ impl<'a> Parser<'a> {
             let is_key = self.name()?.eq_ignore_ascii_case("PRIMARY");
             if self.accept(&["ON"]) && is_key {
                 let table = self.table()?;
-                found.push(Definition { table, renamed: Some(Vec::new()).filter(|_| self.scanner.is_certain()) });
+                found.push(Definition { table, moved: Some(Vec::new()).filter(|_| self.scanner.is_certain()) });
             }
         } else if self.accept(&["TABLE", "TABLES"]) {
             self.accept_if();
             loop {
-                found.push(Definition { table: self.table()?, renamed: None });
+                found.push(Definition { table: self.table()?, moved: None });
                 if !self.accept_sign(',') {
                     break;
                 }
@@ -278,11 +285,11 @@ impl<'a> Parser<'a> {
         loop {
             let from = self.table()?;
             self.accept_wait();
-            found.push(Definition { table: from, renamed: None });
+            found.push(Definition { table: from, moved: None });
             if !self.accept(&["TO"]) {
                 return None;
             }
-            found.push(Definition { table: self.table()?, renamed: None });
+            found.push(Definition { table: self.table()?, moved: None });
             if !self.accept_sign(',') {
                 return Some(());
             }
@@ -295,12 +302,10 @@ impl<'a> Parser<'a> {
         self.accept_wait();
         let mut clauses = Clauses::default();
         let understood = self.clauses(&mut clauses).is_some() && self.scanner.is_certain();
-        let Clauses { renamed, added, dropped, table: to } = clauses;
-        // A column that is dropped and added has its name, and none of its values.
-        let replaced = added.iter().any(|name| dropped.contains(name));
-        let renamed = Some(renamed).filter(|_| understood && !replaced && to.is_none());
-        found.push(Definition { table, renamed });
-        found.extend(to.map(|table| Definition { table, renamed: None }));
+        let Clauses { moved, table: to } = clauses;
+        let moved = Some(moved).filter(|_| understood && to.is_none());
+        found.push(Definition { table, moved });
+        found.extend(to.map(|table| Definition { table, moved: None }));
         Some(())
     }
 
@@ -324,21 +329,17 @@ impl<'a> Parser<'a> {
             if self.accept_if() {
                 return None;
             }
-            let (old, new) = (self.name()?, self.name()?);
-            if old != new {
-                clauses.renamed.push((old, new));
-            }
+            let (from, to) = (self.name()?, self.name()?);
+            clauses.rename(from, to);
         } else if self.accept(&["RENAME"]) {
             self.rename_clause(clauses)?;
-        } else if self.accept(&["ADD"]) {
-            self.add_clause(clauses)?;
         } else if self.accept(&["DROP"]) {
             self.accept(&["COLUMN"]);
             self.accept_if();
             if self.sees(&["PARTITION"]) {
                 self.skip_rest();
             } else if !self.sees(&NO_COLUMN) {
-                clauses.dropped.push(self.name()?.to_lowercase());
+                clauses.moved.push(Moved { from: self.name()?, to: None });
             }
         } else if self.accept(&["PARTITION"]) {
             self.skip_rest();
@@ -358,38 +359,14 @@ impl<'a> Parser<'a> {
             if self.accept_if() {
                 return None;
             }
-            let old = self.name()?;
+            let from = self.name()?;
             if !self.accept(&["TO"]) {
                 return None;
             }
-            let new = self.name()?;
-            if old != new {
-                clauses.renamed.push((old, new));
-            }
+            clauses.rename(from, self.name()?);
         } else if !self.accept(&["INDEX", "KEY"]) {
             let _filler = self.accept(&["TO", "AS"]) || self.accept_sign('=');
             clauses.table = Some(self.table()?);
-        }
-        Some(())
-    }
-
-    fn add_clause(&mut self, clauses: &mut Clauses) -> Option<()> {
-        self.accept(&["COLUMN"]);
-        self.accept_if();
-        if self.sees(&["PARTITION"]) {
-            self.skip_rest();
-        } else if self.accept_sign('(') {
-            loop {
-                if !self.sees(&NO_COLUMN) {
-                    clauses.added.push(self.name()?.to_lowercase());
-                }
-                match self.skip_item()? {
-                    ',' => {}
-                    _ => break,
-                }
-            }
-        } else if !self.sees(&NO_COLUMN) {
-            clauses.added.push(self.name()?.to_lowercase());
         }
         Some(())
     }
@@ -415,17 +392,6 @@ impl<'a> Parser<'a> {
         }
         self.take();
         true
-    }
-
-    /// Takes all up to the comma or bracket behind an item of a list, which is returned.
-    fn skip_item(&mut self) -> Option<char> {
-        loop {
-            match self.take()? {
-                Token::Sign(sign @ (',' | ')')) => return Some(sign),
-                Token::Sign('(') => self.close()?,
-                _ => {}
-            }
-        }
     }
 
     /// Takes all up to the bracket that closes the one before.

@@ -82,8 +82,13 @@ impl ShapeError {
 impl Shape {
     /// Of no table: for images that have none yet.
     pub(crate) fn nobody() -> Self {
-        let table =
-            Table { name: TableName::new("", ""), columns: Vec::new(), key: Vec::new(), identity: Identity::Nothing };
+        let table = Table {
+            name: TableName::new("", ""),
+            columns: Vec::new(),
+            key: Vec::new(),
+            identity: Identity::Nothing,
+            relation: None,
+        };
         Self { table, extents: Vec::new(), meanings: Vec::new() }
     }
 
@@ -109,7 +114,11 @@ impl Shape {
             meanings.push(meaning);
         }
         let key = key(&columns, &Metadata::default(), Some(catalogue));
-        Ok(Self { table: Table { name: table.clone(), columns, key, identity }, extents: extents(storages), meanings })
+        Ok(Self {
+            table: Table { name: table.clone(), columns, key, identity, relation: None },
+            extents: extents(storages),
+            meanings,
+        })
     }
 
     /// The shape that a table map describes, completed from the catalogue.
@@ -146,7 +155,11 @@ impl Shape {
             meanings.push(meaning);
         }
         let key = key(&columns, &metadata, catalogue);
-        Ok(Self { table: Table { name, columns, key, identity }, extents: extents(&storages), meanings })
+        Ok(Self {
+            table: Table { name, columns, key, identity, relation: None },
+            extents: extents(&storages),
+            meanings,
+        })
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn table(relation: &Relation, types: &[Option<ResolvedType>], facts: 
         columns,
         key: key(relation, identity, facts),
         identity,
+        relation: Some(relation.oid),
     }
 }
 

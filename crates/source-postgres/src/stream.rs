@@ -186,6 +186,7 @@ impl Running {
             columns: Vec::new(),
             key: Vec::new(),
             identity: Identity::Nothing,
+            relation: None,
         });
         let info = SourceInfo {
             connector: "postgresql",

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use change::{Identity, Kind, Position, Row, Source, SourceError, Statement, Step, Table, Value};
+use change::{Identity, Kind, Moved, Position, Row, Source, SourceError, Statement, Step, Table, Value};
 
 /// One step, and the place behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,11 +69,10 @@ pub fn next(source: &mut dyn Source) -> Result<Option<String>, SourceError> {
         Step::Chunk(_) => Some("chunk".to_owned()),
         Step::Progress { key, text } => Some(format!("progress {key} {text}")),
         Step::Commit { .. } => Some("commit".to_owned()),
-        Step::Statement(Statement { table, text, renamed, .. }) => {
-            let renamed = renamed
-                .as_ref()
-                .map(|renamed| renamed.iter().map(|(old, new)| format!("{old}→{new}")).collect::<Vec<_>>().join(" "));
-            Some(format!("statement {} [{}] {text}", table.table, renamed.as_deref().unwrap_or("?")))
+        Step::Statement(Statement { table, text, moved, .. }) => {
+            let one = |Moved { from, to }: &Moved| format!("{from}→{}", to.as_deref().unwrap_or_default());
+            let moved = moved.as_ref().map(|moved| moved.iter().map(one).collect::<Vec<_>>().join(" "));
+            Some(format!("statement {} [{}] {text}", table.table, moved.as_deref().unwrap_or("?")))
         }
         Step::Table(table) if table.identity == Identity::Index => {
             let key: Vec<&str> = table.key.iter().map(|&at| table.columns[at].name.as_str()).collect();

@@ -247,7 +247,7 @@ pub(super) const CHANGES: &[Change] = &[
     each(
         "drop-and-add-same-type",
         of(", c text", &[", 'x'"], "alter table {t} drop column c; alter table {t} add column c text", &[", 'y'"]),
-        None,
+        of(", c text", &[", 'x'"], "alter table {t} drop column c, add column c text", &[", 'y'"]),
     )
     .moving(REPLACED),
     each(

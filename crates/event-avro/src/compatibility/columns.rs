@@ -1,9 +1,11 @@
 //! Which column became which, and what its readers see.
 //!
 //! A reader finds a field by its name, a person by what the column means. Where the two part, values are shown under a
-//! name that is not theirs, or not at all. Column numbers (PostgreSQL) prove what became of a column, and so does a
-//! statement of the log (MySQL); without either, a name that went and another that came may be one column.
+//! name that is not theirs, or not at all. Column numbers (PostgreSQL) prove what became of a column, as long as the table
+//! itself is the same; and so do statements of the log (MySQL) of the columns that they name. Of any other column a statement
+//! may have been missed: a name that went and another that came may be one column.
 
+use change::Moved;
 use serde_json::Value;
 
 use super::form::Reading;
@@ -39,14 +41,10 @@ pub(super) struct Fates<'a> {
 }
 
 impl<'a> Fates<'a> {
-    pub(super) fn of(old: &'a Shape, new: &'a Shape, renamed: Option<&[(String, String)]>) -> Self {
+    pub(super) fn of(old: &'a Shape, new: &'a Shape, moved: &[Moved]) -> Self {
         let is_numbered = |shape: &Shape| shape.fields.iter().all(|field| field.number.is_some());
-        let by_number = is_numbered(old) && is_numbered(new);
-        let fate = |field: &Field| match renamed {
-            _ if by_number => numbered(field, new),
-            Some(renamed) => stated(field, new, renamed),
-            None => named(field, new),
-        };
+        let by_number = old.relation == new.relation && is_numbered(old) && is_numbered(new);
+        let fate = |field: &Field| if by_number { numbered(field, new) } else { stated(field, new, moved) };
         let old: Vec<_> = old.fields.iter().map(|field| (field, fate(field))).collect();
         let is_taken =
             |field: &&Field| old.iter().any(|(_, fate)| fate.field().is_some_and(|taken| std::ptr::eq(taken, *field)));
@@ -64,17 +62,21 @@ fn numbered<'a>(field: &Field, new: &'a Shape) -> Fate<'a> {
     }
 }
 
-fn stated<'a>(field: &Field, new: &'a Shape, renamed: &[(String, String)]) -> Fate<'a> {
-    // Only MySQL states renames, and does not tell upper from lower case in what a statement calls a column.
-    let from = renamed.iter().find(|(from, _)| from.eq_ignore_ascii_case(&field.column));
-    let target = from.and_then(|(_, to)| new.find(to));
-    let is_target = renamed.iter().any(|(_, to)| *to == field.column);
-    match (target, new.find(&field.column)) {
-        (Some(target), _) => Fate::Renamed(target),
-        (None, Some(other)) if is_target => Fate::Replaced(other),
-        (None, Some(same)) => Fate::Stays(same),
-        (None, None) => Fate::Dropped,
+fn stated<'a>(field: &Field, new: &'a Shape, moved: &[Moved]) -> Fate<'a> {
+    let is_here = |name: &str| Moved::same_name(name, &field.column);
+    let here = new.find(&field.column);
+    match moved.iter().find(|one| is_here(&one.from)) {
+        Some(Moved { to: Some(to), .. }) => find_any_case(new, to).map_or(Fate::Vanished, Fate::Renamed),
+        Some(Moved { to: None, .. }) => here.map_or(Fate::Dropped, Fate::Replaced),
+        None if moved.iter().any(|one| one.to.as_deref().is_some_and(is_here)) => {
+            here.map_or(Fate::Vanished, Fate::Replaced)
+        }
+        None => named(field, new),
     }
+}
+
+fn find_any_case<'a>(shape: &'a Shape, column: &str) -> Option<&'a Field> {
+    shape.find(column).or_else(|| shape.fields.iter().find(|field| Moved::same_name(&field.column, column)))
 }
 
 fn named<'a>(field: &Field, new: &'a Shape) -> Fate<'a> {
@@ -83,6 +85,22 @@ fn named<'a>(field: &Field, new: &'a Shape) -> Fate<'a> {
         Some(same) => Fate::Stays(same),
         None => aliased().map_or(Fate::Vanished, Fate::Renamed),
     }
+}
+
+/// The fields whose names are gone: what was written under them stays in the topic.
+pub(super) fn departing<'a>(old: &'a Shape, new: &Shape) -> impl Iterator<Item = &'a Field> {
+    old.fields.iter().filter(|field| !has_name(new, field))
+}
+
+/// New columns under names that departed once, of another type perhaps: the topic still has the old values.
+pub(super) fn returned(departed: &[Field], old: &Shape, new: &Shape) -> Vec<Finding> {
+    let came = new.fields.iter().filter(|field| !has_name(old, field));
+    let earlier = |field: &Field| departed.iter().find(|departed| departed.name == field.name);
+    came.filter_map(|field| Some(replaced(earlier(field)?, field))).collect()
+}
+
+fn has_name(shape: &Shape, field: &Field) -> bool {
+    shape.fields.iter().any(|other| other.name == field.name)
 }
 
 pub(super) fn judge(old: &Shape, new: &Shape, fates: &Fates<'_>) -> Vec<Finding> {

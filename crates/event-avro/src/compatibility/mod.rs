@@ -36,6 +36,7 @@ mod table;
 
 use std::fmt;
 
+use change::Moved;
 use serde::{Deserialize, Serialize};
 
 pub use differences::{differences, record_name};
@@ -99,13 +100,24 @@ pub struct Finding {
 
 /// Judges the change of a table from one shape to another. Nothing changed, nothing is found.
 ///
-/// `renamed` is what a statement in the log says of renamed columns, old name and new; empty: it is proven that none was;
-/// `None`: not known. Column numbers, where both shapes have them, say more and are preferred.
-pub fn judge(old: &Shape, new: &Shape, renamed: Option<&[(String, String)]>) -> Vec<Finding> {
-    let fates = columns::Fates::of(old, new, renamed);
+/// `moved` is what statements in the log say of renamed and dropped columns. Column numbers, where both shapes have them, say
+/// more and are preferred.
+pub fn judge(old: &Shape, new: &Shape, moved: &[Moved]) -> Vec<Finding> {
+    let fates = columns::Fates::of(old, new, moved);
     let mut found = table::judge(old, new, &fates);
     found.extend(columns::judge(old, new, &fates));
     found
+}
+
+/// Judges columns that come under the names of columns that went in an earlier change: to whoever replays the topic they are
+/// one. `departed` is what [`departing`] has given for the topic's earlier changes.
+pub fn judge_returned(departed: &[Field], old: &Shape, new: &Shape) -> Vec<Finding> {
+    columns::returned(departed, old, new)
+}
+
+/// The fields that a change takes away, to be remembered for [`judge_returned`] as long as the topic has them.
+pub fn departing<'a>(old: &'a Shape, new: &Shape) -> impl Iterator<Item = &'a Field> {
+    columns::departing(old, new)
 }
 
 /// The verdict on a change as a whole: the worst of its findings.

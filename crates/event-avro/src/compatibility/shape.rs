@@ -23,6 +23,9 @@ pub struct Shape {
     pub key: Option<Vec<KeyField>>,
     /// [`Identity::name`]; `None`: not known, a schema does not say.
     pub identity: Option<String>,
+    /// See [`Table::relation`]; a schema does not say.
+    #[serde(default)]
+    pub relation: Option<u32>,
 }
 
 /// One column as a field of the row.
@@ -76,6 +79,7 @@ impl Shape {
         let mut shape = Self::of_row(&parsed(&row), key.as_deref().map(parsed).as_ref(), true);
         shape.key.get_or_insert_default();
         shape.identity = Some(table.identity.name().to_owned());
+        shape.relation = table.relation;
         for (field, column) in shape.fields.iter_mut().zip(&table.columns) {
             field.number = column.number;
         }
@@ -108,6 +112,7 @@ impl Shape {
             fields: objects(row, "fields").map(Field::read).collect(),
             key: key.map(key_fields),
             identity: None,
+            relation: None,
         }
     }
 

@@ -9,7 +9,13 @@ use crate::schema::{Naming, key_schema, value_schema};
 fn table(columns: Vec<Column>) -> Table {
     let mut all = vec![column("id", ColumnType::Long, "bigint", Some(false))];
     all.extend(columns);
-    Table { name: TableName::new("public", "t"), columns: all, key: vec![0], identity: Identity::Default }
+    Table {
+        name: TableName::new("public", "t"),
+        columns: all,
+        key: vec![0],
+        identity: Identity::Default,
+        relation: None,
+    }
 }
 
 fn text(name: &str) -> Column {
@@ -24,8 +30,8 @@ fn numbered(mut table: Table, numbers: &[u32]) -> Shape {
 }
 
 /// Rules and verdicts.
-fn judged(old: &Shape, new: &Shape, renamed: Option<&[(String, String)]>) -> Vec<(&'static str, Verdict)> {
-    let findings = judge(old, new, renamed);
+fn judged(old: &Shape, new: &Shape, moved: &str) -> Vec<(&'static str, Verdict)> {
+    let findings = judge(old, new, &statement(moved));
     for finding in &findings {
         for sentence in [&finding.what, &finding.running, &finding.replaying, &finding.advice] {
             assert!(!sentence.is_empty() && !sentence.ends_with('.') && !sentence.contains("  "), "{finding:#?}");
@@ -36,15 +42,18 @@ fn judged(old: &Shape, new: &Shape, renamed: Option<&[(String, String)]>) -> Vec
 
 /// One column `c`, before and after.
 fn column_change(old: Column, new: Column) -> Vec<(&'static str, Verdict)> {
-    judged(&Shape::of_table(&table(vec![old])), &Shape::of_table(&table(vec![new])), None)
+    judged(&Shape::of_table(&table(vec![old])), &Shape::of_table(&table(vec![new])), "")
 }
 
 fn retyped(old: (ColumnType, &str), new: (ColumnType, &str)) -> Vec<(&'static str, Verdict)> {
     column_change(column("c", old.0, old.1, Some(true)), column("c", new.0, new.1, Some(true)))
 }
 
-fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
-    of.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
+/// `a>b` renames, `a>` drops.
+fn statement(moved: &str) -> Vec<Moved> {
+    let name = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
+    let pairs = moved.split_whitespace().filter_map(|pair| pair.split_once('>'));
+    pairs.map(|(from, to)| Moved { from: from.to_owned(), to: name(to) }).collect()
 }
 
 #[test]
@@ -81,19 +90,19 @@ fn what_is_no_schema_has_no_shape() {
 fn a_rename_is_proven_by_numbers() {
     let (c, d) = (table(vec![text("c")]), table(vec![text("d")]));
     let old = numbered(c.clone(), &[1, 2]);
-    assert_eq!(judged(&old, &numbered(d.clone(), &[1, 2]), None), [("column-renamed", Verdict::CorruptsSilently)]);
+    assert_eq!(judged(&old, &numbered(d.clone(), &[1, 2]), ""), [("column-renamed", Verdict::CorruptsSilently)]);
     assert_eq!(
-        judged(&old, &numbered(d.clone(), &[1, 3]), None),
+        judged(&old, &numbered(d.clone(), &[1, 3]), ""),
         [("column-dropped", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]
     );
     // Without numbers on both sides nothing is proven, and a statement's word counts less than numbers.
     assert_eq!(
-        judged(&old, &Shape::of_table(&d), None),
+        judged(&old, &Shape::of_table(&d), ""),
         [("column-may-be-renamed", Verdict::CorruptsSilently), ("column-added", Verdict::Safe)]
     );
-    assert_eq!(judged(&old, &numbered(d, &[1, 2]), Some(&[])), [("column-renamed", Verdict::CorruptsSilently)]);
+    assert_eq!(judged(&old, &numbered(d, &[1, 2]), ""), [("column-renamed", Verdict::CorruptsSilently)]);
     // Dropped and added again.
-    assert_eq!(judged(&old, &numbered(c, &[1, 3]), None), [("column-replaced", Verdict::CorruptsSilently)]);
+    assert_eq!(judged(&old, &numbered(c, &[1, 3]), ""), [("column-replaced", Verdict::CorruptsSilently)]);
 }
 
 #[test]
@@ -101,45 +110,74 @@ fn names_that_are_swapped_are_two_renames() {
     let old = numbered(table(vec![text("c"), text("d")]), &[1, 2, 3]);
     let new = table(vec![text("d"), text("c")]);
     let swapped = [("columns-swapped", Verdict::CorruptsSilently); 2];
-    assert_eq!(judged(&old, &numbered(new.clone(), &[1, 2, 3]), None), swapped);
+    assert_eq!(judged(&old, &numbered(new.clone(), &[1, 2, 3]), ""), swapped);
     let new = Shape::of_table(&new);
-    assert_eq!(judged(&old, &new, Some(&pairs(&[("c", "d"), ("d", "c")]))), swapped);
-    assert_eq!(judged(&old, &new, None), []);
+    assert_eq!(judged(&old, &new, "c>d d>c"), swapped);
+    assert_eq!(judged(&old, &new, ""), []);
     // With numbers it is proven that only the order differs.
     let moved = numbered(table(vec![text("d"), text("c")]), &[1, 3, 2]);
-    assert_eq!(judged(&old, &moved, None), []);
+    assert_eq!(judged(&old, &moved, ""), []);
 }
 
 #[test]
 fn a_statement_proves_a_rename_or_that_there_was_none() {
     let (old, new) = (Shape::of_table(&table(vec![text("c")])), Shape::of_table(&table(vec![text("d")])));
-    assert_eq!(judged(&old, &new, Some(&pairs(&[("c", "d")]))), [("column-renamed", Verdict::CorruptsSilently)]);
+    assert_eq!(judged(&old, &new, "c>d"), [("column-renamed", Verdict::CorruptsSilently)]);
+    assert_eq!(judged(&old, &new, "c>"), [("column-dropped", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]);
+    // Nothing is said of it: a statement may have been missed.
     assert_eq!(
-        judged(&old, &new, Some(&[])),
-        [("column-dropped", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]
+        judged(&old, &new, "x> y>z"),
+        [("column-may-be-renamed", Verdict::CorruptsSilently), ("column-added", Verdict::Safe)]
     );
-    assert_eq!(judged(&old, &new, Some(&pairs(&[("C", "d")]))), [("column-renamed", Verdict::CorruptsSilently)]);
+    // Dropped and added again.
+    assert_eq!(judged(&old, &old, "c>"), [("column-replaced", Verdict::CorruptsSilently)]);
+    assert_eq!(judged(&old, &new, "C>d"), [("column-renamed", Verdict::CorruptsSilently)]);
     // The old name is taken by another column.
     let both = Shape::of_table(&table(vec![text("d"), text("c")]));
     assert_eq!(
-        judged(&old, &both, Some(&pairs(&[("c", "d")]))),
+        judged(&old, &both, "c>d"),
         [("column-renamed", Verdict::CorruptsSilently), ("column-added", Verdict::CorruptsSilently)]
     );
     let two = Shape::of_table(&table(vec![text("c"), text("d")]));
     assert_eq!(
-        judged(&two, &new, Some(&pairs(&[("c", "d")]))),
+        judged(&two, &new, "c>d"),
         [("column-renamed", Verdict::CorruptsSilently), ("column-replaced", Verdict::CorruptsSilently)]
     );
+}
+
+#[test]
+fn numbers_say_nothing_of_another_table_under_the_same_name() {
+    let with = |columns, relation| Table { relation: Some(relation), ..table(columns) };
+    // Rebuilt without the gap that a dropped column had left.
+    let old = numbered(with(vec![text("c")], 7), &[1, 3]);
+    let renamed = [("column-may-be-renamed", Verdict::CorruptsSilently), ("column-added", Verdict::Safe)];
+    assert_eq!(judged(&old, &numbered(with(vec![text("d")], 8), &[1, 2]), ""), renamed);
+    assert_eq!(judged(&old, &numbered(with(vec![text("c")], 8), &[1, 2]), ""), []);
+}
+
+#[test]
+fn a_name_that_comes_back_is_judged_against_what_it_was() {
+    let (old, new) = (Shape::of_table(&table(vec![text("c")])), Shape::of_table(&table(vec![])));
+    let departed: Vec<_> = departing(&old, &new).cloned().collect();
+    let rules = |column: Column| {
+        let found = judge_returned(&departed, &new, &Shape::of_table(&table(vec![column])));
+        found.iter().map(|finding| (finding.rule, finding.verdict)).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(text("d")), []);
+    assert_eq!(rules(text("c")), [("column-replaced", Verdict::CorruptsSilently)]);
+    let number = column("c", ColumnType::Long, "bigint", Some(true));
+    assert_eq!(rules(number), [("column-replaced", Verdict::BreaksRunning)]);
+    assert_eq!(judge_returned(&departed, &old, &old), []);
 }
 
 #[test]
 fn what_is_added_is_safe_only_if_it_may_be_null() {
     let old = Shape::of_table(&table(vec![]));
     let with = |nullable| Shape::of_table(&table(vec![column("c", ColumnType::Text, "text", nullable)]));
-    assert_eq!(judged(&old, &with(Some(true)), None), [("column-added", Verdict::Safe)]);
-    assert_eq!(judged(&old, &with(Some(false)), None), [("column-added", Verdict::SafeIfAgreed)]);
-    assert_eq!(judged(&old, &with(None), None), [("column-added", Verdict::SafeIfAgreed)]);
-    assert_eq!(judged(&with(Some(true)), &old, None), [("column-dropped", Verdict::SafeIfAgreed)]);
+    assert_eq!(judged(&old, &with(Some(true)), ""), [("column-added", Verdict::Safe)]);
+    assert_eq!(judged(&old, &with(Some(false)), ""), [("column-added", Verdict::SafeIfAgreed)]);
+    assert_eq!(judged(&old, &with(None), ""), [("column-added", Verdict::SafeIfAgreed)]);
+    assert_eq!(judged(&with(Some(true)), &old, ""), [("column-dropped", Verdict::SafeIfAgreed)]);
 }
 
 #[test]
@@ -256,30 +294,30 @@ fn keys() {
     base.key = vec![0, 1];
     let old = numbered(base.clone(), &[1, 2, 3]);
     let key = |key: &[usize]| numbered(Table { key: key.to_vec(), ..base.clone() }, &[1, 2, 3]);
-    assert_eq!(judged(&old, &key(&[1, 0]), None), [("key-order", CorruptsSilently)]);
-    assert_eq!(judged(&old, &key(&[0]), None)[0], ("key-columns", CorruptsSilently));
-    assert_eq!(judged(&old, &key(&[]), None)[0], ("key-removed", CorruptsSilently));
-    assert_eq!(judged(&key(&[]), &old, None)[0], ("key-added", CorruptsSilently));
+    assert_eq!(judged(&old, &key(&[1, 0]), ""), [("key-order", CorruptsSilently)]);
+    assert_eq!(judged(&old, &key(&[0]), "")[0], ("key-columns", CorruptsSilently));
+    assert_eq!(judged(&old, &key(&[]), "")[0], ("key-removed", CorruptsSilently));
+    assert_eq!(judged(&key(&[]), &old, "")[0], ("key-added", CorruptsSilently));
     let mut wider = base.clone();
     wider.columns[1].kind = ColumnType::Uuid;
-    assert_eq!(judged(&old, &numbered(wider, &[1, 2, 3]), None)[0], ("key-type", CorruptsSilently));
+    assert_eq!(judged(&old, &numbered(wider, &[1, 2, 3]), "")[0], ("key-type", CorruptsSilently));
     let mut called = base.clone();
     called.columns[1].name = "e".to_owned();
-    let found = judged(&old, &numbered(called, &[1, 2, 3]), None);
+    let found = judged(&old, &numbered(called, &[1, 2, 3]), "");
     assert_eq!(found, [("key-renamed", BreaksRunning), ("column-renamed", BreaksRunning)]);
 }
 
 #[test]
 fn replica_identities() {
     let with = |identity| Shape::of_table(&Table { identity, ..table(vec![text("c")]) });
-    let change = |old, new| judged(&with(old), &with(new), None);
+    let change = |old, new| judged(&with(old), &with(new), "");
     assert_eq!(change(Identity::Full, Identity::Default), [("replica-identity", Verdict::SafeIfAgreed)]);
     assert_eq!(change(Identity::Default, Identity::Nothing), [("replica-identity", Verdict::SafeIfAgreed)]);
     assert_eq!(change(Identity::Default, Identity::Full), [("replica-identity", Verdict::Safe)]);
     assert_eq!(change(Identity::Default, Identity::Index), [("replica-identity", Verdict::Safe)]);
     let mut unknown = with(Identity::Full);
     unknown.identity = None;
-    assert_eq!(judged(&unknown, &with(Identity::Default), None), []);
+    assert_eq!(judged(&unknown, &with(Identity::Default), ""), []);
 }
 
 #[test]
@@ -287,16 +325,16 @@ fn names_and_records_that_do_not_fit() {
     let old = Shape::of_table(&table(vec![text("c")]));
     let new = Shape::of_table(&table(vec![text("c"), text("C")]));
     assert_eq!(
-        judged(&old, &new, None),
+        judged(&old, &new, ""),
         [("names-differ-by-case", Verdict::SafeIfAgreed), ("column-added", Verdict::Safe)]
     );
-    assert_eq!(judged(&new, &new, None), []);
+    assert_eq!(judged(&new, &new, ""), []);
     let twice = Shape::of_table(&table(vec![text("c"), text("c")]));
-    assert!(judged(&old, &twice, None).contains(&("name-collision", Verdict::BreaksRunning)));
+    assert!(judged(&old, &twice, "").contains(&("name-collision", Verdict::BreaksRunning)));
     let bare = Shape { in_envelope: false, ..old.clone() };
-    assert_eq!(judged(&old, &bare, None), [("envelope", Verdict::BreaksRunning)]);
+    assert_eq!(judged(&old, &bare, ""), [("envelope", Verdict::BreaksRunning)]);
     let called = Shape { record: "Row".to_owned(), ..old.clone() };
-    assert_eq!(judged(&old, &called, None), [("record-name", Verdict::BreaksRunning)]);
+    assert_eq!(judged(&old, &called, ""), [("record-name", Verdict::BreaksRunning)]);
 }
 
 #[test]
@@ -304,7 +342,7 @@ fn a_finding_says_what_each_reader_sees() {
     let column = |kind, sql_type| table(vec![column("price", kind, sql_type, Some(true))]);
     let old = Shape::of_table(&column(ColumnType::Decimal { precision: 10, scale: 2 }, "numeric(10,2)"));
     let new = Shape::of_table(&column(ColumnType::Decimal { precision: 10, scale: 4 }, "numeric(10,4)"));
-    let text = serde_json::to_string_pretty(&judge(&old, &new, None)).unwrap();
+    let text = serde_json::to_string_pretty(&judge(&old, &new, &[])).unwrap();
     insta::assert_snapshot!(text, @r#"
     [
       {

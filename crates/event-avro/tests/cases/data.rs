@@ -86,7 +86,7 @@ fn renamed(case: &Case<'_>) -> &'static [(&'static str, &'static str)] {
 
 fn judged(old: &Json, new: &Json) -> Verdict {
     let shape = |row: &Json| Shape::of_schemas(None, &row.to_string()).unwrap();
-    worst(&judge(&shape(old), &shape(new), None))
+    worst(&judge(&shape(old), &shape(new), &[]))
 }
 
 /// What a reader of each schema makes of the rows of the other.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use change::TableName;
-use event_avro::compatibility::{Shape, Verdict};
+use event_avro::compatibility::{Field, Shape, Verdict, departing};
 use schema_registry::{Part, RegisterError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -27,6 +27,9 @@ pub(crate) struct Known {
     /// Which topic its events go to: 1 is the table's own, each further one has its number behind the name.
     pub(crate) version: u32,
     pub(crate) held: Option<Held>,
+    /// Fields that are gone from the topic's schemas, and whose values its events still have.
+    #[serde(default)]
+    pub(crate) departed: Vec<Field>,
     /// What the control topic has not been told yet.
     #[serde(default)]
     pub(crate) unannounced: Vec<Announcement>,
@@ -96,6 +99,9 @@ pub(crate) struct Held {
     /// The shape that parked events have by now, and the fingerprint of its schemas.
     pub(crate) shape: Shape,
     pub(crate) fingerprint: String,
+    /// Fields that went meanwhile.
+    #[serde(default)]
+    pub(crate) departed: Vec<Field>,
     /// A person, or the registry's answer, has ended it: events return.
     pub(crate) release: Option<Release>,
 }
@@ -184,6 +190,7 @@ impl Known {
             ids: None,
             version: 1,
             held: None,
+            departed: Vec::new(),
             unannounced: Vec::new(),
         }
     }
@@ -205,6 +212,14 @@ impl Known {
             format!("; {state} {}: {}", held.topic, held.reason)
         });
         format!("{schemas}{version}{held}")
+    }
+}
+
+/// Remembers the fields that a change takes away.
+pub(crate) fn remember_departing(departed: &mut Vec<Field>, old: &Shape, new: &Shape) {
+    for field in departing(old, new) {
+        departed.retain(|known| known.name != field.name);
+        departed.push(field.clone());
     }
 }
 

@@ -23,11 +23,13 @@ mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use change::{Statement, TableName};
+use change::{Moved, Statement, TableName};
 use event_avro::compatibility::Finding;
 
 pub use known::How;
-pub(crate) use known::{Announcement, Frame, Held, Ids, Known, OWN_IDS, Release, Sentence, Why, digest, in_words};
+pub(crate) use known::{
+    Announcement, Frame, Held, Ids, Known, OWN_IDS, Release, Sentence, Why, digest, in_words, remember_departing,
+};
 pub use policy::{OnChange, Policy};
 pub(crate) use releases::Asked;
 pub use releases::{Answer, Releases};
@@ -114,11 +116,9 @@ impl Evolution {
         }
         match self.statements.get_mut(&statement.table) {
             Some(earlier) => {
-                // Two statements before the next row: what both rename is known only if both are understood.
-                let renamed = earlier.renamed.take().zip(statement.renamed.clone());
-                earlier.renamed = renamed.and_then(|(one, other)| {
-                    if one.is_empty() || other.is_empty() { Some([one, other].concat()) } else { None }
-                });
+                // Two statements before the next row: what becomes of columns is known only if both are understood.
+                let moved = earlier.moved.take().zip(statement.moved.as_deref());
+                earlier.moved = moved.map(|(first, then)| both(first, then));
                 if earlier.text.len() < LONGEST_STATEMENTS {
                     earlier.text.push_str(";\n");
                     earlier.text.push_str(&statement.text);
@@ -132,6 +132,19 @@ impl Evolution {
     pub(crate) fn take_statement(&mut self, table: &TableName) -> Option<Statement> {
         self.statements.remove(table)
     }
+}
+
+/// What two statements together make of the columns that were there before the first.
+fn both(first: Vec<Moved>, then: &[Moved]) -> Vec<Moved> {
+    let is = |name: &Option<String>, other: &str| name.as_ref().is_some_and(|name| Moved::same_name(name, other));
+    // One that the first has moved away is another column to the second, which came in between.
+    let concerns = |one: &Moved, later: &Moved| is(&one.to, &later.from) || Moved::same_name(&one.from, &later.from);
+    let more: Vec<_> = then.iter().filter(|later| !first.iter().any(|one| concerns(one, later))).cloned().collect();
+    let on = |one: Moved| match then.iter().find(|later| is(&one.to, &later.from)) {
+        Some(later) => Moved { to: later.to.clone(), ..one },
+        None => one,
+    };
+    first.into_iter().map(on).chain(more).collect()
 }
 
 /// Bytes of statements kept for one table, and for all.
@@ -156,10 +169,13 @@ impl From<&Finding> for Sentence {
 mod tests {
     use super::*;
 
-    fn statement(renamed: Option<&[(&str, &str)]>) -> Statement {
-        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        let table = TableName::new("s", "t");
-        Statement { table, text: "alter".to_owned(), user: None, renamed: renamed.map(pairs) }
+    /// `a>b` renames, `a>` drops; `?` is not understood.
+    fn moved(text: &str) -> Option<Vec<Moved>> {
+        let one = |pair: &str| {
+            let (from, to) = pair.split_once('>').unwrap_or((pair, ""));
+            Moved { from: from.to_owned(), to: Some(to.to_owned()).filter(|to| !to.is_empty()) }
+        };
+        (text != "?").then(|| text.split_whitespace().map(one).collect())
     }
 
     fn evolution() -> Evolution {
@@ -167,18 +183,29 @@ mod tests {
     }
 
     #[test]
-    fn two_statements_prove_renames_only_together() {
-        let renamed = |statements: &[Statement]| {
-            let mut evolution = evolution();
-            statements.iter().for_each(|statement| evolution.note(statement));
-            evolution.take_statement(&TableName::new("s", "t")).unwrap().renamed
-        };
-        let one = [("a".to_owned(), "b".to_owned())];
-        assert_eq!(renamed(&[statement(Some(&[("a", "b")]))]).unwrap(), one);
-        assert_eq!(renamed(&[statement(Some(&[])), statement(Some(&[("a", "b")]))]).unwrap(), one);
-        assert_eq!(renamed(&[statement(Some(&[("a", "b")])), statement(None)]), None);
-        // a to b, b to c: neither pair says what became of a.
-        assert_eq!(renamed(&[statement(Some(&[("a", "b")])), statement(Some(&[("b", "c")]))]), None);
+    fn statements_are_understood_together() {
+        for (statements, expected) in [
+            (&["a>b"][..], "a>b"),
+            (&["", "a>b"], "a>b"),
+            (&["a>b", "?"], "?"),
+            (&["?", "a>b"], "?"),
+            (&["a>b", "b>c"], "a>c"),
+            (&["a>b", "B>"], "a>"),
+            // Three statements swap two columns, one does.
+            (&["c>e", "d>c", "e>d"], "c>d d>c"),
+            (&["a>b b>a", "a>x"], "a>b b>x"),
+            // What comes under a name that went is none of the columns that were there.
+            (&["a>", "a>b"], "a>"),
+            (&["a>b", "a>"], "a>b"),
+        ] {
+            let (mut evolution, table) = (evolution(), TableName::new("s", "t"));
+            for text in statements {
+                let (table, text, moved) = (table.clone(), "alter".to_owned(), moved(text));
+                evolution.note(&Statement { table, text, user: None, moved });
+            }
+            let found = evolution.take_statement(&table).unwrap().moved;
+            assert_eq!(found, moved(expected), "{statements:?}");
+        }
     }
 
     #[test]

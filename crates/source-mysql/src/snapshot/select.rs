@@ -182,7 +182,7 @@ mod tests {
         };
         let columns = names.iter().map(column).collect();
         let name = TableName::new("s", "t");
-        let table = Table { name: name.clone(), columns, key: vec![1, 0], identity: Identity::Full };
+        let table = Table { name: name.clone(), columns, key: vec![1, 0], identity: Identity::Full, relation: None };
         let declared =
             Declared { name: "a".to_owned(), column_type: String::new(), character_set: None, nullable: false };
         let catalogue = Catalogue { columns: vec![declared], primary_key: Vec::new() };

@@ -50,7 +50,7 @@ impl Running {
                     table,
                     text: Statement::shortened(&definition::without_secrets(&text, sql_mode.unwrap_or_default())),
                     user: session.and_then(|session| session.invoker).map(|(user, host)| format!("{user}@{host}")),
-                    renamed: definition.renamed.filter(|_| sql_mode.is_some()),
+                    moved: definition.moved.filter(|_| sql_mode.is_some()),
                 });
             }
         }

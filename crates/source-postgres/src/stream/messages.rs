@@ -101,6 +101,7 @@ fn table() -> Table {
         columns: vec![column("prefix", ColumnType::Text, "text"), column("content", ColumnType::Bytes, "bytea")],
         key: vec![0],
         identity: Identity::Default,
+        relation: None,
     }
 }
 

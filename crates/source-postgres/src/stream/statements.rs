@@ -30,7 +30,7 @@ impl Running {
             text: Statement::shortened(&report.statement),
             user: Some(report.user),
             // Columns keep their numbers, which prove more than a text.
-            renamed: None,
+            moved: None,
         });
         Ok(Event::Statement)
     }

@@ -266,7 +266,7 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
         Step::Chunk(_) => Some("chunk".to_owned()),
         Step::Progress { key, text } => Some(format!("progress {key} {text}")),
         Step::Commit { .. } => Some("commit".to_owned()),
-        Step::Statement(Statement { table, text, user, renamed: None }) => {
+        Step::Statement(Statement { table, text, user, moved: None }) => {
             Some(format!("statement {table} by {}: {text}", user.as_deref().unwrap_or("?")))
         }
         Step::Statement(statement) => panic!("a text proves nothing here: {statement:?}"),

@@ -83,10 +83,10 @@ fn changed(
 ) -> Result<Option<TableReport>, Failure> {
     let registered_shape = shape(name, known)?;
     let before = planned.before.as_ref().unwrap_or(&registered_shape);
-    let mut findings = compatibility::judge(before, &planned.shape, None);
+    let mut findings = compatibility::judge(before, &planned.shape, &[]);
     let mut notes = Vec::new();
     if planned.before.is_some() {
-        let drift = compatibility::judge(&registered_shape, before, None);
+        let drift = compatibility::judge(&registered_shape, before, &[]);
         let whats: Vec<&str> = drift.iter().map(|finding| finding.what.as_str()).collect();
         if !whats.is_empty() {
             notes.push(format!(

@@ -169,7 +169,7 @@ pub(super) fn diff(
 }
 
 fn judged(from: String, old: &Shape, to: String, new: &Shape) -> Difference {
-    let findings = compatibility::judge(old, new, None);
+    let findings = compatibility::judge(old, new, &[]);
     Difference { from, to, verdict: compatibility::worst(&findings), findings }
 }
 
@@ -202,7 +202,7 @@ pub(super) fn history(config: &Config, table: &TableName, format: Output) -> Res
 fn step(subject: &str, part: Part, before: Option<&Latest>, now: &Latest) -> Result<Step, Failure> {
     let differences = before.map(|before| compatibility::differences(&before.schema, &now.schema)).unwrap_or_default();
     let findings = match before.filter(|_| part == Part::Value) {
-        Some(before) => Some(compatibility::judge(&value_shape(subject, before)?, &value_shape(subject, now)?, None)),
+        Some(before) => Some(compatibility::judge(&value_shape(subject, before)?, &value_shape(subject, now)?, &[])),
         None => None,
     };
     Ok(Step {

@@ -20,7 +20,7 @@ fn shape() -> Arc<Shape> {
         nullable: None,
         number: None,
     };
-    let table = Table { name: name(1), columns: vec![column], key: vec![0], identity: Identity::Full };
+    let table = Table { name: name(1), columns: vec![column], key: vec![0], identity: Identity::Full, relation: None };
     Arc::new(Shape { table, extents: Vec::new(), meanings: vec![Meaning::Text(Charset::Utf8)] })
 }
 

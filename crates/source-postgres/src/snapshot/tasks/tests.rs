@@ -6,7 +6,13 @@ use super::*;
 use copying::Snapshot;
 
 fn read(table: &Candidate) -> Rows {
-    let shape = Table { name: table.name.clone(), columns: Vec::new(), key: Vec::new(), identity: Identity::Default };
+    let shape = Table {
+        name: table.name.clone(),
+        columns: Vec::new(),
+        key: Vec::new(),
+        identity: Identity::Default,
+        relation: None,
+    };
     Rows {
         table: Arc::new(shape),
         by: Vec::new(),
@@ -75,7 +81,8 @@ fn write_much(snapshots: &mut Snapshots, xid: u32) {
         number: None,
     };
     let name = TableName::new("public", "t1");
-    let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });
+    let table =
+        Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default, relation: None });
     let length = 1 << 20;
     for number in 0..=TOUCHED_BYTES / length {
         let bytes = Arc::new(vec![number as u8; length]);
@@ -125,7 +132,8 @@ fn many_rows_that_move_begin_the_copy_anew() {
         number: None,
     };
     let name = TableName::new("public", "t1");
-    let table = Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default });
+    let table =
+        Arc::new(Table { name, columns: vec![column], key: vec![0], identity: Identity::Default, relation: None });
     let row = |text: String| {
         let length = text.len();
         let mut image = Image::new(Arc::new(text.into_bytes()), Arc::clone(&table));

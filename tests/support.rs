@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value as Json;
@@ -230,6 +230,25 @@ impl Writer {
                 run(&random_transaction::<D>(&mut random))?;
                 transactions += 1;
                 std::thread::sleep(pause); // the load's rate, not a wait for anything
+            }
+            Ok(transactions)
+        });
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Transactions of one change each, so many a second where the machine can.
+    pub(crate) fn paced<D: Store>(database: &D, seed: u64, per_second: u32) -> Result<Self> {
+        let mut run = database.session()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (begin, mut transactions) = (Instant::now(), 0);
+            while !asked.load(Ordering::Relaxed) {
+                run(&D::transaction(&[Journaled::random(&mut random)], true))?;
+                transactions += 1;
+                let due = Duration::from_secs(transactions) / per_second;
+                std::thread::sleep(due.saturating_sub(begin.elapsed())); // the load's rate, not a wait for anything
             }
             Ok(transactions)
         });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::support::Writer;
@@ -49,7 +49,8 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     let seed = testkit::seed("five_changes_under_load_and_kills");
     let mut random = fastrand::Rng::with_seed(seed);
     let mut headwater = scene.start()?;
-    let writer = Writer::start(&scene.database, seed, Duration::from_millis(2))?;
+    let writer = Writer::paced(&scene.database, seed, 500)?;
+    let begin = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
     let other = bystander(scene, &stop)?;
     let mut count = 0;
@@ -76,6 +77,7 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     stop.store(true, Ordering::Relaxed);
     let inserted = other.join().map_err(|_| anyhow::anyhow!("the other writer panicked"))??;
     let transactions = writer.finish()?;
+    let rate = transactions as f64 / begin.elapsed().as_secs_f64();
     scene.judge().with_context(|| format!("seed {seed}"))?;
     for event in scene.oracle().read(&scene.topic("items"))?.iter().filter(|event| event.op() == "c") {
         for (column, value) in [("narrow", 1.5), ("wide", 2.5)] {
@@ -87,7 +89,9 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     ensure!(ids.len() == inserted && events.len() == inserted, "{} events of {inserted}", events.len());
     let delay = |event: &Event| event.field("ts_us").as_i64().zip(event.field("source.ts_us").as_i64());
     let longest = events.iter().filter_map(delay).map(|(published, committed)| published - committed).max();
-    println!("{transactions} transactions, {inserted} of the other table, at most {longest:?} us late, kills included");
+    println!(
+        "{transactions} transactions, {rate:.0} a second, {inserted} of the other table, at most {longest:?} us late, kills included"
+    );
     Ok(())
 }
 

@@ -113,7 +113,7 @@ impl Store for Database {
     }
 
     fn transaction(changes: &[Journaled], commit: bool) -> String {
-        let mut sql = String::from("begin; create temporary table counted (n bigint) on commit drop;");
+        let mut sql = String::from("begin;");
         for change in changes {
             let change = match *change {
                 Journaled::Put { id, note } => format!(
@@ -126,12 +126,11 @@ impl Store for Database {
                 Journaled::Delete { id } => format!("delete from items where id = {id}"),
             };
             sql.push_str(&format!(
-                "with done as ({change} returning 1) insert into counted select count(*) from done;"
+                "with done as ({change} returning 1) insert into journal \
+                 select pg_current_xact_id()::text::bigint, count(*) from done having count(*) > 0 \
+                 on conflict (xid) do update set changes = journal.changes + excluded.changes;"
             ));
         }
-        sql.push_str(
-            "insert into journal select pg_current_xact_id()::text::bigint, sum(n) from counted having sum(n) > 0;",
-        );
         sql + if commit { "commit" } else { "rollback" }
     }
 

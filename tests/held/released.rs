@@ -21,6 +21,9 @@ fn a_renamed_column_is_parked_until_it_is_accepted<D: Store>(scene: &mut Scene<D
         ensure!(headwater.get(path)?.starts_with("degraded: table "), "{path}");
     }
     assert_eq!(headwater.metric("headwater_tables_held")?, Some(1.0));
+    let config = headwater.config().display().to_string();
+    let (code, report) = command(&["doctor", "-c", &config])?;
+    ensure!(code == 0 && report.contains("held; its events are parked in"), "exit {code}\n{report}");
     wait_count(scene, &headwater, &parked(scene), 10)?;
     headwater.kill9()?;
     insert_journaled(&scene.database, 200, 10)?;

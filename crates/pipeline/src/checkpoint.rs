@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use sink_kafka::{Admin, Outgoing, Producer, TopicSpec};
 
 use crate::error::{Failure, Leg};
-use crate::evolution::in_words;
+use crate::evolution::{held, in_words};
 use crate::ledger::{Ledger, Proof, Safe, Sent};
+use crate::monitor::HeldTable;
 use crate::{Config, clock};
 
 /// The format this binary writes. A record with a higher number is refused, because it may mean something else.
@@ -57,6 +58,11 @@ impl Checkpoint {
     /// the progress, which is the source's.
     pub fn tables(&self) -> (Vec<(TableName, String)>, BTreeMap<String, String>) {
         in_words(&self.progress)
+    }
+
+    /// The tables whose events are parked.
+    pub fn held(&self) -> Vec<HeldTable> {
+        held(&self.progress)
     }
 
     /// Where a source goes on.

@@ -13,7 +13,7 @@ use sink_kafka::TopicSpec;
 use crate::clock;
 use crate::error::{Failure, Leg};
 use crate::evolution::{Announcement, Frame, Held, Ids, Known, OWN_IDS, Sentence, Why, remember_departing};
-use crate::monitor::{HeldTable, TableProgress};
+use crate::monitor::TableProgress;
 use crate::publish::{Outlet, Publisher};
 use crate::schemas::{Answer, Texts, Wanted};
 
@@ -285,7 +285,7 @@ impl Publisher {
             known.unannounced.push(announcement);
             tracing::warn!(
                 table = %change.table.name, verdict = held.verdict.name(), topic = held.topic,
-                "the table is held, and its events are parked: {}; {}", held.reason, help(&change.table.name.to_string(), held.why)
+                "the table is held, and its events are parked: {}; {}", held.reason, held.why.help(&change.table.name)
             );
         }
         let is_away = held.why == Why::Away;
@@ -343,22 +343,7 @@ impl Publisher {
 
     /// Shows the held tables to whoever looks from outside.
     pub(crate) fn show_held(&self) {
-        let held: Vec<HeldTable> = self
-            .evolution
-            .held()
-            .map(|(known, held)| {
-                let table = known.name().to_string();
-                HeldTable {
-                    help: help(&table, held.why),
-                    table,
-                    topic: held.topic.clone(),
-                    since: held.since,
-                    verdict: held.verdict.name(),
-                    reason: held.reason.clone(),
-                    returning: held.release.is_some(),
-                }
-            })
-            .collect();
+        let held = self.evolution.held().filter_map(|(known, _)| known.shown()).collect();
         self.monitor.hold(held);
     }
 }
@@ -414,17 +399,6 @@ const MOST_FINDINGS: usize = 200;
 
 /// Bytes of a reason that nothing more is added to.
 const LONGEST_REASON: usize = 2000;
-
-/// What a person can do.
-fn help(table: &str, why: Why) -> String {
-    if why.ends_by_itself() {
-        return "it goes on by itself as soon as the registry has the schema".to_owned();
-    }
-    format!(
-        "`headwater schema release {table} --accept` lets its events go on in their topic under the new schema, \
-         `--new-version` in a new topic"
-    )
-}
 
 const NAME_HELP: &str = "choose another kafka.topic_prefix, or leave the table out of source.tables";
 const NOT_REGISTERED_HELP: &str = "nothing is lost: the database keeps the change; `headwater doctor` names all schemas that \

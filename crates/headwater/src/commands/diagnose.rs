@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use change::{Described, Finding, Severity};
 use event_avro::Naming;
+use pipeline::{HeldTable, checkpoint};
 use schema_registry::{Part, RegisterError};
 
 use crate::assemble;
@@ -13,6 +14,9 @@ use crate::commands::durability::{self, Cluster};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::Failure;
+
+/// How long an open transaction of somebody else may hide the end of the checkpoint topic.
+const CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// How long the registry may take to answer at all.
 const REGISTRY: Duration = Duration::from_secs(5);
@@ -68,6 +72,7 @@ fn look_at_kafka(config: &Config, topics: &[String]) -> Vec<Finding> {
     let mut findings = vec![finding(Severity::Good, "brokers", format!("{} answer at {brokers}", ids.len()), None)];
     findings.push(look_at_checkpoint_topic(config, &kafka, &admin));
     findings.extend(look_at_durability(&admin, &config.kafka.checkpoint_topic, &cluster));
+    findings.extend(look_at_held(config, &kafka));
     for topic in topics {
         findings.push(look_at_topic(&kafka, &admin, topic));
         findings.extend(look_at_durability(&admin, topic, &cluster));
@@ -96,6 +101,22 @@ fn look_at_checkpoint_topic(config: &Config, kafka: &sink_kafka::Config, admin: 
             Err(error) => finding(Severity::Problem, &subject, error.to_string(), None),
         },
     }
+}
+
+/// Tables whose events are parked. A checkpoint that cannot be read is a matter of the topic's, which has been looked at.
+fn look_at_held(config: &Config, kafka: &sink_kafka::Config) -> Vec<Finding> {
+    let mut wait = |wait: sink_kafka::Wait| wait.waited < CHECKPOINT;
+    let found = checkpoint::read_if_any(kafka, &config.kafka.checkpoint_topic, &config.name, &mut wait);
+    let held = found.ok().flatten().map(|checkpoint| checkpoint.held()).unwrap_or_default();
+    let look = |held: HeldTable| {
+        let (state, help) = match held.returning {
+            true => ("released; its events are on their way back from", None),
+            false => ("held; its events are parked in", Some(held.help)),
+        };
+        let what = format!("{state} {}: {}", held.topic, held.reason);
+        finding(Severity::Warning, &format!("table {}", held.table), what, help)
+    };
+    held.into_iter().map(look).collect()
 }
 
 fn look_at_topic(kafka: &sink_kafka::Config, admin: &sink_kafka::Admin, topic: &str) -> Finding {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sink_kafka::Offsets;
 
+use crate::monitor::HeldTable;
+
 /// What the names of these records begin with; no progress of a source has such a name with no dot behind it.
 const PREFIX: &str = "outlet/";
 
@@ -63,6 +65,17 @@ impl Why {
     /// Whether the table may go on as soon as the registry has the schema, without anybody's word.
     pub(crate) const fn ends_by_itself(self) -> bool {
         matches!(self, Self::Unregistered | Self::Away)
+    }
+
+    /// What a person can do.
+    pub(crate) fn help(self, table: &TableName) -> String {
+        if self.ends_by_itself() {
+            return "it goes on by itself as soon as the registry has the schema".to_owned();
+        }
+        format!(
+            "`headwater schema release {table} --accept` lets its events go on in their topic under the new schema, \
+             `--new-version` in a new topic"
+        )
     }
 
     /// What the registry's answer makes of a table. `None`: it did not understand the request.
@@ -199,6 +212,20 @@ impl Known {
         TableName::new(&self.schema, &self.table)
     }
 
+    /// For whoever looks from outside, if it is held.
+    pub(crate) fn shown(&self) -> Option<HeldTable> {
+        let held = self.held.as_ref()?;
+        Some(HeldTable {
+            table: self.name().to_string(),
+            topic: held.topic.clone(),
+            since: held.since,
+            verdict: held.verdict.name(),
+            reason: held.reason.clone(),
+            help: held.why.help(&self.name()),
+            returning: held.release.is_some(),
+        })
+    }
+
     /// What a person wants to know of it.
     fn words(&self) -> String {
         let schemas = match &self.ids {
@@ -253,6 +280,12 @@ pub(crate) fn take(progress: &mut BTreeMap<String, String>) -> Result<BTreeMap<T
         tables.insert(known.name(), known);
     }
     Ok(tables)
+}
+
+/// The tables that are held by what the progress of a checkpoint says.
+pub(crate) fn held(progress: &BTreeMap<String, String>) -> Vec<HeldTable> {
+    // A record that cannot be read stops whoever starts with it, and says so.
+    take(&mut progress.clone()).unwrap_or_default().values().filter_map(Known::shown).collect()
 }
 
 /// The tables in the progress of a checkpoint, each in words for people; and the rest of the progress, which is a source's.

@@ -28,7 +28,7 @@ use event_avro::compatibility::Finding;
 
 pub use known::How;
 pub(crate) use known::{
-    Announcement, Frame, Held, Ids, Known, OWN_IDS, Release, Sentence, Why, digest, in_words, remember_departing,
+    Announcement, Frame, Held, Ids, Known, OWN_IDS, Release, Sentence, Why, digest, held, in_words, remember_departing,
 };
 pub use policy::{OnChange, Policy};
 pub(crate) use releases::Asked;

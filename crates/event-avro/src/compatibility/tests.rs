@@ -203,6 +203,7 @@ fn what_the_avro_type_does_not_show() {
         (Bytes, "varbinary(10)", "blob", "length-grew", SafeIfAgreed),
         (Bytes, "blob", "geometry", "meaning-changed", CorruptsSilently),
         (LocalTimestamp, "datetime", "datetime(6)", "time-precision", SafeIfAgreed),
+        (Long, "time", "time(6)", "time-precision", SafeIfAgreed),
         (
             LocalTimestamp,
             "timestamp without time zone",
@@ -214,6 +215,60 @@ fn what_the_avro_type_does_not_show() {
         assert_eq!(retyped((form, old), (form, new)), [(rule, verdict)], "{old} -> {new}");
     }
     assert_eq!(retyped((Text, "varchar(20)"), (Text, "varchar(20)")), []);
+}
+
+#[test]
+fn a_type_of_an_extension_is_known_in_any_schema() {
+    use Verdict::{CorruptsSilently, Safe, SafeIfAgreed};
+    for (old, new, rule, verdict) in [
+        ("public.vector(1536)", "public.vector(3072)", "type-arguments", SafeIfAgreed),
+        ("vector(3)", "public.vector(3)", "sql-type-renamed", Safe),
+        ("public.vector(3)[]", "public.vector(4)[]", "type-arguments", SafeIfAgreed),
+        ("public.geometry(Point,4326)", "public.geometry(Point,3857)", "meaning-changed", CorruptsSilently),
+        ("public.geometry(Point,4326)", "public.geometry(Polygon,4326)", "type-arguments", SafeIfAgreed),
+        ("gis.geography(Point,4326)", "gis.geography(Point,4269)", "meaning-changed", CorruptsSilently),
+        ("public.hstore", "public.ltree", "meaning-changed", CorruptsSilently),
+        ("public.hstore", "json", "meaning-changed", CorruptsSilently),
+        ("text", "public.citext", "sql-type-renamed", Safe),
+        // Somebody's own, of which nothing is known.
+        ("public.price(2)", "public.price(3)", "sql-type-changed", SafeIfAgreed),
+        ("public.point", "point", "sql-type-changed", SafeIfAgreed),
+    ] {
+        let text = |sql_type| (ColumnType::Text, sql_type);
+        assert_eq!(retyped(text(old), text(new)), [(rule, verdict)], "{old} -> {new}");
+    }
+    // What is in brackets may say nothing of the values.
+    let (decimal, widths) =
+        (ColumnType::Decimal { precision: 20, scale: 0 }, ("bigint(20) unsigned", "bigint unsigned"));
+    assert_eq!(retyped((decimal, widths.0), (decimal, widths.1)), [("sql-type-renamed", Safe)]);
+    let unlisted = retyped((ColumnType::Text, "enum('a')"), (ColumnType::Text, "enum('b')"));
+    assert_eq!(unlisted, [("sql-type-renamed", Safe)]);
+}
+
+#[test]
+fn texts_and_bytes_have_the_limits_of_their_servers() {
+    use ColumnType::{Bytes, Text};
+    for (form, short, long) in [
+        (Text, "tinytext", "text"),
+        (Text, "tinytext", "longtext"),
+        (Text, "text", "mediumtext"),
+        (Text, "text", "longtext"),
+        (Text, "mediumtext", "longtext"),
+        (Text, "varchar(10)", "tinytext"),
+        (Text, "tinytext", "varchar(300)"),
+        (Text, "varchar(65535)", "text"),
+        (Text, "character varying(10485760)", "text"),
+        (Bytes, "tinyblob", "blob"),
+        (Bytes, "blob", "mediumblob"),
+        (Bytes, "mediumblob", "longblob"),
+        (Bytes, "tinyblob", "varbinary(300)"),
+        (Bytes, "varbinary(300)", "blob"),
+    ] {
+        let judged = |old, new| retyped((form, old), (form, new));
+        assert_eq!(judged(short, long), [("length-grew", Verdict::SafeIfAgreed)], "{short} -> {long}");
+        assert_eq!(judged(long, short), [("length-shrank", Verdict::SafeIfAgreed)], "{long} -> {short}");
+    }
+    assert_eq!(retyped((Text, "text"), (Text, "character varying")), [("sql-type-renamed", Verdict::Safe)]);
 }
 
 #[test]

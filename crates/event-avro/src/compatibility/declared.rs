@@ -237,6 +237,27 @@ pub(super) fn bits(field: &Field) -> u32 {
     declared.unwrap_or(if field.form.base == Base::Int { 31 } else { 63 })
 }
 
+/// Whether a value has the same bytes in the key. Types that are text there, and that may be none in the row, have the text
+/// that the server gives them.
+pub(super) fn is_same_in_key(old: &Field, new: &Field) -> bool {
+    let filled = match (&old.sql_type, &new.sql_type) {
+        (Some(before), Some(now)) => filled(before) == filled(now),
+        _ => true,
+    };
+    filled && old.form.is_written_as(&new.form)
+}
+
+/// Up to what length a value is filled up, where it is. The servers differ: PostgreSQL fills `character`, which is called `char`
+/// in MySQL and loses its spaces there; MySQL writes all digits of a time, PostgreSQL those that are not zero.
+fn filled(sql_type: &str) -> Option<u32> {
+    let parts = Parts::of(sql_type);
+    match parts.base.as_str() {
+        "character" | "binary" | "bit" => Some(parts.number().unwrap_or(1)),
+        "datetime" | "timestamp" => Some(parts.number().unwrap_or(0)),
+        _ => None,
+    }
+}
+
 /// One column of one Avro type, before and after.
 pub(super) fn judge(old: &Field, new: &Field) -> Option<Finding> {
     let (before, now) = (old.sql_type.as_deref()?, new.sql_type.as_deref()?);

@@ -173,6 +173,17 @@ impl Form {
         if matches!(bytes, Reading::Fails) { bytes } else { bytes.or(self.interprets(writer)) }
     }
 
+    /// Whether the servers write a value in the same way as text: a decimal with all digits of its scale.
+    pub(super) fn is_written_as(&self, other: &Self) -> bool {
+        match ((&self.logical, &self.base), (&other.logical, &other.base)) {
+            ((Some(Logical::Decimal { scale, .. }), _), (Some(Logical::Decimal { scale: other, .. }), _)) => {
+                scale == other
+            }
+            ((_, Base::Array { items, .. }), (_, Base::Array { items: others, .. })) => items.is_written_as(others),
+            _ => self == other,
+        }
+    }
+
     /// What becomes of the meaning, when the bytes can be read.
     fn interprets(&self, writer: &Self) -> Reading {
         use Logical::{Decimal, Named, Time};

@@ -1,8 +1,8 @@
 //! What concerns the table as a whole: its key, its replica identity, the names of its fields, the record around them.
 
 use super::columns::{Fate, Fates};
-use super::shape::{KeyField, Shape, extent};
-use super::{Finding, Verdict, advice};
+use super::shape::{Field, KeyField, Shape, extent};
+use super::{Finding, Verdict, advice, declared};
 
 pub(super) fn judge(old: &Shape, new: &Shape, fates: &Fates<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -48,7 +48,7 @@ fn record(old: &Shape, new: &Shape) -> Option<Finding> {
 /// The key decides the partition, and what compaction takes for the same row.
 fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding> {
     if old == new {
-        return None;
+        return rewritten(old, fates);
     }
     let words = |key: &[KeyField]| {
         let fields: Vec<String> = key.iter().map(|field| format!("{} {}", field.name, field.form.words())).collect();
@@ -58,7 +58,8 @@ fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding>
     let became = |from: &KeyField, to: &KeyField| {
         from.form == to.form
             && fates.old.iter().any(|(field, fate)| {
-                field.name == from.name && matches!(fate, Fate::Stays(now) | Fate::Renamed(now) if now.name == to.name)
+                let is_same = |now: &Field| now.name == to.name && declared::is_same_in_key(field, now);
+                field.name == from.name && matches!(fate, Fate::Stays(now) | Fate::Renamed(now) if is_same(now))
             })
     };
     if old.len() == new.len() && old.iter().zip(new).all(|(from, to)| became(from, to)) {
@@ -78,7 +79,26 @@ fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding>
         now.sort_unstable();
         if before == now { "key-order" } else { "key-columns" }
     };
-    Some(of_table(
+    Some(another_key(rule, what))
+}
+
+/// Columns of the key whose values are written in another way, although the key's schema is the same.
+fn rewritten(key: &[KeyField], fates: &Fates<'_>) -> Option<Finding> {
+    let words = |field: &Field| field.sql_type.clone().unwrap_or_else(|| field.form.words());
+    let of_column = |(field, fate): &(&Field, Fate<'_>)| match fate {
+        Fate::Stays(now) if !declared::is_same_in_key(field, now) => {
+            Some(format!("`{}` is {} instead of {}", field.column, words(now), words(field)))
+        }
+        _ => None,
+    };
+    let is_key = |(field, _): &&(&Field, Fate<'_>)| key.iter().any(|of_key| of_key.name == field.name);
+    let columns: Vec<String> = fates.old.iter().filter(is_key).filter_map(of_column).collect();
+    let what = || format!("the key's column {}, which is written in another way", columns.join(", "));
+    (!columns.is_empty()).then(|| another_key("key-type", what()))
+}
+
+fn another_key(rule: &'static str, what: String) -> Finding {
+    of_table(
         rule,
         Verdict::CorruptsSilently,
         what,
@@ -86,7 +106,7 @@ fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding>
          and under the old key the row stays for ever, as if it were there twice",
         "sees rows from before the change under keys that no later event updates or deletes; compaction keeps them",
         advice::NEW_VERSION,
-    ))
+    )
 }
 
 fn names_of(key: &[KeyField]) -> Vec<&str> {

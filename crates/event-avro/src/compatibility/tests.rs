@@ -324,6 +324,57 @@ fn keys() {
     assert_eq!(found, [("key-renamed", BreaksRunning), ("column-renamed", BreaksRunning)]);
 }
 
+/// The key's schema is the same, what is written by it is not.
+#[test]
+fn a_key_is_another_if_its_text_is() {
+    use ColumnType::{Bytes, Date, Decimal, LocalTimestamp, Long, Text, Timestamp};
+    let shape = |kind, sql_type: &str| {
+        let mut table = table(vec![column("c", kind, sql_type, Some(false))]);
+        table.key = vec![0, 1];
+        Shape::of_table(&table)
+    };
+    let decimal = |precision, scale| Decimal { precision, scale };
+    let array = |kind: ColumnType| ColumnType::Array { element: kind.as_element(), separator: b',' };
+    for (old, new) in [
+        ((Text, "character(5)"), (Text, "character(8)")),
+        ((Text, "character(5)"), (Text, "character varying(5)")),
+        ((array(Text), "character(5)[]"), (array(Text), "character(8)[]")),
+        ((Bytes, "binary(4)"), (Bytes, "binary(8)")),
+        ((Text, "bit(4)"), (Text, "bit(8)")),
+        ((LocalTimestamp, "datetime"), (LocalTimestamp, "datetime(6)")),
+        ((Timestamp, "timestamp(3)"), (Timestamp, "timestamp")),
+        ((LocalTimestamp, "datetime"), (Timestamp, "timestamp")),
+        ((Date, "date"), (LocalTimestamp, "timestamp without time zone")),
+        ((decimal(10, 2), "numeric(10,2)"), (decimal(10, 4), "numeric(10,4)")),
+        ((array(decimal(10, 2)), "numeric(10,2)[]"), (array(decimal(10, 4)), "numeric(10,4)[]")),
+        ((Text, "numeric"), (decimal(10, 2), "numeric(10,2)")),
+    ] {
+        let found = judge(&shape(old.0, old.1), &shape(new.0, new.1), None);
+        assert_eq!((found[0].rule, found[0].verdict), ("key-type", Verdict::CorruptsSilently), "{old:?} -> {new:?}");
+        assert_eq!(
+            found[0].what,
+            format!("the key's column `c` is {} instead of {}, which is written in another way", new.1, old.1)
+        );
+    }
+    for (old, new) in [
+        ((Text, "char(5)"), (Text, "char(8)")),
+        ((Text, "character varying(5)"), (Text, "text")),
+        ((Long, "time"), (Long, "time(6)")),
+        ((Timestamp, "timestamp(3) with time zone"), (Timestamp, "timestamp with time zone")),
+        ((decimal(10, 2), "numeric(10,2)"), (decimal(12, 2), "numeric(12,2)")),
+    ] {
+        let found = judged(&shape(old.0, old.1), &shape(new.0, new.1), None);
+        assert!(found.iter().all(|(rule, _)| !rule.starts_with("key")), "{old:?} -> {new:?}: {found:?}");
+    }
+    // A new name does not hide it.
+    let mut renamed = shape(Text, "character(8)");
+    renamed.fields[1].column = "d".to_owned();
+    renamed.fields[1].name = "d".to_owned();
+    renamed.key.as_mut().unwrap()[1].name = "d".to_owned();
+    let found = judged(&shape(Text, "character(5)"), &renamed, Some(&pairs(&[("c", "d")])));
+    assert_eq!(found[0], ("key-columns", Verdict::CorruptsSilently));
+}
+
 #[test]
 fn replica_identities() {
     let with = |identity| Shape::of_table(&Table { identity, ..table(vec![text("c")]) });

@@ -1,6 +1,9 @@
 //! What concerns the table as a whole: its key, its replica identity, the names of its fields, the record around them.
 
+use change::Identity;
+
 use super::columns::{Fate, Fates};
+use super::form::Base;
 use super::shape::{Field, KeyField, Shape, extent};
 use super::{Finding, Verdict, advice, declared};
 
@@ -127,6 +130,15 @@ fn identity(old: &Shape, new: &Shape) -> Option<Finding> {
             "reads the events as they were written",
             "give the table a primary key, or run ALTER TABLE … REPLICA IDENTITY DEFAULT",
         ),
+        (2, 1) if let Some(values) = left_out(old, new) => finding(
+            Verdict::CorruptsSilently,
+            &format!(
+                "sees null in `before`, but for the key, and in `after` for {values} that an update left as they were, without \
+                 an error; `absent` says so (`key-only`, `unchanged`)"
+            ),
+            "finds more in `before` and `after` in events from before the change than in later ones",
+            "keep REPLICA IDENTITY FULL (MySQL: binlog_row_image = FULL), unless every consumer reads `absent`",
+        ),
         (2, 1) => finding(
             Verdict::SafeIfAgreed,
             "sees null in `before`, but for the key, in updates and deletes; `absent` says so (`key-only`)",
@@ -135,10 +147,35 @@ fn identity(old: &Shape, new: &Shape) -> Option<Finding> {
         ),
         _ => finding(
             Verdict::Safe,
-            "finds more in `before`, or the same",
-            "sees null in `before`, but for the key, in updates and deletes from before the change; `absent` says so (`key-only`)",
+            "finds more in `before` and `after`, or the same",
+            "sees null in `before`, but for the key, and in `after` for values that an update left as they were, in events from \
+             before the change; `absent` says so (`key-only`, `unchanged`)",
             advice::NOTHING,
         ),
+    }
+}
+
+/// Values that `after` has only because the log has the whole old row, if there may be such: what an update did not set
+/// (MySQL), or only what of that is so large that PostgreSQL stores it elsewhere.
+fn left_out(old: &Shape, new: &Shape) -> Option<&'static str> {
+    let is_key = |field: &Field| new.key.iter().flatten().any(|key| key.name == field.name);
+    let mut others = new.fields.iter().filter(|field| !is_key(field));
+    // Neither an index as the identity nor column numbers are known of MySQL.
+    let is_postgresql = new.identity.as_deref() == Some(Identity::Index.name())
+        || [old, new].iter().any(|shape| shape.fields.iter().any(|field| field.number.is_some()));
+    match is_postgresql {
+        true => others.any(has_large_values).then_some("large values"),
+        false => others.next().map(|_| "values"),
+    }
+}
+
+/// Whether PostgreSQL may store a value elsewhere (TOAST): no type of a fixed size.
+fn has_large_values(field: &Field) -> bool {
+    match field.form.base {
+        Base::Bytes | Base::Array { .. } => true,
+        // A uuid is a logical type, a label a number to the server.
+        Base::String => field.form.logical.is_none() && field.labels.is_empty(),
+        _ => false,
     }
 }
 

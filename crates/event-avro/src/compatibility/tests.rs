@@ -377,15 +377,47 @@ fn a_key_is_another_if_its_text_is() {
 
 #[test]
 fn replica_identities() {
-    let with = |identity| Shape::of_table(&Table { identity, ..table(vec![text("c")]) });
-    let change = |old, new| judged(&with(old), &with(new), None);
-    assert_eq!(change(Identity::Full, Identity::Default), [("replica-identity", Verdict::SafeIfAgreed)]);
-    assert_eq!(change(Identity::Default, Identity::Nothing), [("replica-identity", Verdict::SafeIfAgreed)]);
-    assert_eq!(change(Identity::Default, Identity::Full), [("replica-identity", Verdict::Safe)]);
-    assert_eq!(change(Identity::Default, Identity::Index), [("replica-identity", Verdict::Safe)]);
-    let mut unknown = with(Identity::Full);
+    use ColumnType::{Boolean, Bytes, Decimal, Double, Long, Text, Uuid};
+    use Identity::{Default, Full, Index, Nothing};
+    let with = |identity, columns: &[Column]| Shape::of_table(&Table { identity, ..table(columns.to_vec()) });
+    let change = |old, new| judged(&with(old, &[text("c")]), &with(new, &[text("c")]), None);
+    assert_eq!(change(Full, Default), [("replica-identity", Verdict::CorruptsSilently)]);
+    assert_eq!(change(Default, Nothing), [("replica-identity", Verdict::SafeIfAgreed)]);
+    assert_eq!(change(Default, Full), [("replica-identity", Verdict::Safe)]);
+    assert_eq!(change(Default, Index), [("replica-identity", Verdict::Safe)]);
+    let mut unknown = with(Full, &[]);
     unknown.identity = None;
-    assert_eq!(judged(&unknown, &with(Identity::Default), None), []);
+    assert_eq!(judged(&unknown, &with(Default, &[]), None), []);
+
+    let less = |columns: &[Column], numbers: &[u32], to| {
+        let shape = |identity| numbered(Table { identity, ..table(columns.to_vec()) }, numbers);
+        let found = judge(&shape(Full), &shape(to), None);
+        assert_eq!((found.len(), found[0].rule), (1, "replica-identity"));
+        let says_so = found[0].running.contains("`after`");
+        assert_eq!(says_so, found[0].verdict == Verdict::CorruptsSilently, "{found:#?}");
+        found[0].verdict
+    };
+    let one = |kind, sql_type| vec![column("c", kind, sql_type, Some(true))];
+    let label = vec![Column { labels: vec!["a".to_owned()], ..text("c") }];
+    let array = ColumnType::Array { element: Element::Long, separator: b',' };
+    // Only the key is left, and it is there.
+    assert_eq!(less(&[], &[], Default), Verdict::SafeIfAgreed);
+    for (columns, verdict) in [
+        (one(Text, "text"), Verdict::CorruptsSilently),
+        (one(Bytes, "bytea"), Verdict::CorruptsSilently),
+        (one(Decimal { precision: 10, scale: 2 }, "numeric(10,2)"), Verdict::CorruptsSilently),
+        (one(array, "bigint[]"), Verdict::CorruptsSilently),
+        (one(Long, "bigint"), Verdict::SafeIfAgreed),
+        (one(Double, "double precision"), Verdict::SafeIfAgreed),
+        (one(Boolean, "boolean"), Verdict::SafeIfAgreed),
+        (one(Uuid, "uuid"), Verdict::SafeIfAgreed),
+        (label, Verdict::SafeIfAgreed),
+    ] {
+        // Numbers, or an index, prove that it is PostgreSQL; MySQL leaves out whatever was not set.
+        assert_eq!(less(&columns, &[1, 2], Default), verdict, "{columns:?}");
+        assert_eq!(less(&columns, &[], Index), verdict, "{columns:?}");
+        assert_eq!(less(&columns, &[], Default), Verdict::CorruptsSilently, "{columns:?}");
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub enum Logical {
         kind: String,
         unit: String,
     },
-    /// `uuid`, `date`, or what we do not know.
+    /// `uuid`, `date`, a name of Kafka Connect's, or what we do not know.
     Named(String),
 }
 
@@ -137,7 +137,9 @@ impl Form {
             }
             _ => Logical::Named(logical),
         });
-        Self { base, logical }
+        // Kafka Connect's name for what a number or a text means: Debezium's times have no other.
+        let named = || text("connect.name").filter(|_| base.is_primitive()).map(Logical::Named);
+        Self { logical: logical.or_else(named), base }
     }
 
     /// In words: `string`, `decimal(12,2)`, `array of long`.
@@ -248,6 +250,10 @@ impl Form {
 }
 
 impl Base {
+    fn is_primitive(&self) -> bool {
+        self.is_number() || matches!(self, Self::Boolean | Self::Bytes | Self::String)
+    }
+
     pub(super) fn is_number(&self) -> bool {
         matches!(self, Self::Int | Self::Long | Self::Float | Self::Double)
     }

@@ -271,6 +271,38 @@ fn texts_and_bytes_have_the_limits_of_their_servers() {
     assert_eq!(retyped((Text, "text"), (Text, "character varying")), [("sql-type-renamed", Verdict::Safe)]);
 }
 
+/// Debezium's own types of times are plain numbers with a name.
+#[test]
+fn a_name_of_connects_is_a_logical_type() {
+    let shape = |kind: &str| {
+        let row = format!(
+            r#"{{"type":"record","name":"Value","connect.name":"{}","fields":[{{"name":"c","type":{kind}}}]}}"#,
+            kind.len()
+        );
+        Shape::of_schemas(None, &row).unwrap()
+    };
+    let named = |kind: &str, name: &str| format!(r#"{{"type":"{kind}","connect.version":1,"connect.name":"{name}"}}"#);
+    let judged = |old: &str, new: &str| judged(&shape(old), &shape(new), None);
+    let (millis, micros) =
+        (named("long", "io.debezium.time.Timestamp"), named("long", "io.debezium.time.MicroTimestamp"));
+    let found = [("logical-type", Verdict::CorruptsSilently)];
+    assert_eq!(judged(&millis, &micros), found);
+    assert_eq!(judged(&format!(r#"["null",{millis}]"#), &format!(r#"["null",{micros}]"#)), found);
+    let array = |items: &str| format!(r#"{{"type":"array","items":{items}}}"#);
+    assert_eq!(judged(&array(&millis), &array(&micros)), found);
+    assert_eq!(judged(&millis, r#""long""#), found);
+    assert_eq!(judged(&named("string", "io.debezium.data.Json"), &named("string", "io.debezium.data.Xml")), found);
+    assert_eq!(judged(&millis, &millis.replace("\"connect.version\":1", "\"connect.version\":2")), []);
+    // The logical type says what the name does.
+    let date = r#"{"type":"int","connect.name":"org.apache.kafka.connect.data.Date","logicalType":"date"}"#;
+    assert_eq!(judged(date, r#"{"type":"int","logicalType":"date"}"#), []);
+    // Names of what is no number and no text are those of records and the like.
+    let symbols = |name: &str| format!(r#"{{"type":"enum","name":"E","symbols":["a"],"connect.name":"{name}"}}"#);
+    assert_eq!(judged(&symbols("one"), &symbols("another")), []);
+    let words = &judge(&shape(&millis), &shape(&micros), None)[0].running;
+    assert_eq!(words, "sees io.debezium.time.MicroTimestamp taken for io.debezium.time.Timestamp, without an error");
+}
+
 #[test]
 fn nullability() {
     let with = |nullable| column("c", ColumnType::Text, "text", nullable);

@@ -199,10 +199,11 @@ fn limit(base: &str) -> u32 {
         "tinytext" | "tinyblob" => 0xff,
         "mediumtext" | "mediumblob" => MEDIUM,
         "longtext" | "longblob" => u32::MAX,
-        _ => 0xffff,
+        _ => TEXT,
     }
 }
 
+const TEXT: u32 = 0xffff;
 const MEDIUM: u32 = 0xff_ffff;
 
 fn is_plain_long(form: &Form) -> bool {
@@ -370,7 +371,8 @@ fn srid<'a>(name: &str, arguments: &'a str) -> Option<&'a str> {
 fn lengths(old: Option<u32>, new: Option<u32>, padded: bool) -> Difference {
     let long = "reads the values; they may be longer than a column of its own";
     let fill = "reads the values; the same one may end with more or fewer fill characters";
-    let most = |most: Option<u32>, other| most.unwrap_or(if other >= Some(MEDIUM) { limit("text") } else { u32::MAX });
+    let unlimited = |other| if other >= Some(MEDIUM) { TEXT } else { u32::MAX };
+    let most = |most: Option<u32>, other| most.unwrap_or_else(|| unlimited(other));
     match most(old, new).cmp(&most(new, old)) {
         _ if padded => ("length-of-padded", Verdict::SafeIfAgreed, fill, fill),
         std::cmp::Ordering::Less => ("length-grew", Verdict::SafeIfAgreed, long, READS),

@@ -394,6 +394,7 @@ fn a_key_is_another_if_its_text_is() {
         ((Long, "time"), (Long, "time(6)")),
         ((Timestamp, "timestamp(3) with time zone"), (Timestamp, "timestamp with time zone")),
         ((decimal(10, 2), "numeric(10,2)"), (decimal(12, 2), "numeric(12,2)")),
+        ((array(decimal(10, 2)), "numeric(10,2)[]"), (array(decimal(12, 2)), "numeric(12,2)[]")),
     ] {
         let found = judged(&shape(old.0, old.1), &shape(new.0, new.1), None);
         assert!(found.iter().all(|(rule, _)| !rule.starts_with("key")), "{old:?} -> {new:?}: {found:?}");

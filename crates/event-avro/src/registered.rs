@@ -68,9 +68,11 @@ fn column_type(form: &Form) -> Option<ColumnType> {
         (None, Base::Double) => ColumnType::Double,
         (None, Base::String) => ColumnType::Text,
         (None, Base::Bytes) => ColumnType::Bytes,
-        (None, Base::Array { items, .. }) => {
-            ColumnType::Array { element: column_type(items)?.as_element(), separator: b',' }
-        }
+        (None, Base::Array { items, .. }) => match column_type(items)? {
+            // Ours are flat.
+            ColumnType::Array { .. } => return None,
+            element => ColumnType::Array { element: element.as_element(), separator: b',' },
+        },
         (None, Base::Fixed { .. } | Base::Enum { .. } | Base::Other(_)) => return None,
     })
 }
@@ -109,6 +111,8 @@ mod tests {
         assert_eq!(error(None, "\"string\""), "the value schema is not a record");
         let row = |kind: &str| format!(r#"{{"type":"record","name":"R","fields":[{{"name":"a","type":{kind}}}]}}"#);
         assert!(error(None, &row(r#"["string","long"]"#)).contains("the field a has a type"));
+        let nested = row(r#"{"type":"array","items":{"type":"array","items":"long"}}"#);
+        assert!(error(None, &nested).ends_with("does not make: array of array of long"));
         assert_eq!(
             error(Some(&row("\"long\"").replace("\"a\"", "\"b\"")), &row("\"long\"")),
             "the key's field b is no field of the row"

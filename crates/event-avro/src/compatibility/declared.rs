@@ -33,18 +33,21 @@ enum Class {
     Number {
         unsigned: bool,
     },
-    /// A length of time, in microseconds: MySQL's `time`.
-    Duration,
-    /// A type of the server's with a text or bytes of its own kind, by name, with its arguments.
-    Special(String, Vec<u32>),
-    /// A type that somebody made, or that is not known here.
-    Named(String),
+    /// A length of time, in microseconds: MySQL's `time`. With so many digits after the second's point.
+    Duration {
+        digits: u32,
+    },
+    /// A type of the server's or of an extension's with a text or bytes of its own kind, by name, with its arguments.
+    Special(String, String),
+    /// A type that somebody made, or that is not known here, with its arguments.
+    Named(String, String),
 }
 
 /// The parts of a SQL type: `int(10) unsigned` is `int`, 10, unsigned.
 struct Parts {
     base: String,
-    arguments: Vec<u32>,
+    /// What is in brackets.
+    arguments: String,
     unsigned: bool,
     array: bool,
 }
@@ -61,14 +64,28 @@ impl Parts {
         let kept: Vec<&str> = words.iter().filter(|word| !is_sign(word)).copied().collect();
         let base = kept.join(" ");
         Self {
-            base: base.trim_end_matches("[]").to_owned(),
-            arguments: inside.split(',').map_while(|number| number.trim().parse().ok()).collect(),
+            base: unqualified(base.trim_end_matches("[]")).to_owned(),
+            arguments: inside.to_lowercase(),
             // MySQL makes a zerofill column unsigned.
             unsigned: words.iter().any(|word| matches!(*word, "unsigned" | "zerofill")),
             array: base.ends_with("[]"),
         }
     }
+
+    /// A length, digits, a precision.
+    fn number(&self) -> Option<u32> {
+        self.arguments.split(',').next()?.trim().parse().ok()
+    }
 }
+
+/// An extension's type without its schema, which PostgreSQL prints unless it looks for types there.
+fn unqualified(base: &str) -> &str {
+    let name = base.rsplit_once('.').map_or(base, |(_, name)| name);
+    if EXTENSIONS.contains(&name) { name } else { base }
+}
+
+/// Types of extensions that are known by their names, wherever they were installed.
+const EXTENSIONS: &[&str] = &["citext", "geography", "geometry", "hstore", "ltree", "vector"];
 
 /// Names of the servers' own types whose text or bytes nothing but the name explains.
 const SPECIAL: &[&str] = &[
@@ -121,11 +138,11 @@ const SPECIAL: &[&str] = &[
     "oidvector",
     "int2vector",
     "aclitem",
-    "set",
     "uuid",
     "hstore",
     "ltree",
     "geometry",
+    "geography",
     "linestring",
     "multipoint",
     "multilinestring",
@@ -136,7 +153,7 @@ const SPECIAL: &[&str] = &[
 
 fn class(field: &Field, sql_type: &str) -> Class {
     let parts = Parts::of(sql_type);
-    let most = parts.arguments.first().copied();
+    let most = parts.number();
     let base = parts.base.as_str();
     let element = match &field.form.base {
         Base::Array { items, .. } if parts.array => items,
@@ -154,23 +171,40 @@ fn class(field: &Field, sql_type: &str) -> Class {
     }
     match base {
         "year" => Class::Integer(0, 2155),
-        "character varying" | "varchar" | "text" | "tinytext" | "mediumtext" | "longtext" | "citext" | "name" => {
-            Class::Text { most, padded: false }
-        }
+        "character varying" | "varchar" | "text" | "citext" | "name" => Class::Text { most, padded: false },
+        "tinytext" | "mediumtext" | "longtext" => Class::Text { most: Some(limit(base)), padded: false },
         "character" | "char" | "bpchar" => Class::Text { most: most.or(Some(1)), padded: true },
-        "bytea" | "varbinary" | "blob" | "tinyblob" | "mediumblob" | "longblob" => Class::Bytes { most, padded: false },
+        "bytea" | "varbinary" => Class::Bytes { most, padded: false },
+        "tinyblob" | "blob" | "mediumblob" | "longblob" => Class::Bytes { most: Some(limit(base)), padded: false },
         "binary" => Class::Bytes { most: most.or(Some(1)), padded: true },
         "json" | "jsonb" => Class::Json,
-        "time" if is_plain_long(element) => Class::Duration,
+        "time" if is_plain_long(element) => Class::Duration { digits: most.unwrap_or(0) },
         "date" => Class::Time { digits: None },
         _ if is_time(base) => Class::Time { digits: Some(most.unwrap_or_else(|| default_digits(base))) },
+        // The labels are judged by themselves.
+        "set" => Class::Special(base.to_owned(), String::new()),
         _ if element.logical.is_none() && SPECIAL.contains(&base) => Class::Special(base.to_owned(), parts.arguments),
         "real" | "float4" | "float" | "double precision" | "float8" | "double" | "numeric" | "decimal" => {
             Class::Number { unsigned: parts.unsigned }
         }
-        _ => Class::Named(base.to_owned()),
+        // Labels, or how wide an integer is shown.
+        _ if base == "enum" || integer_bits(base).is_some() => Class::Named(base.to_owned(), String::new()),
+        _ => Class::Named(base.to_owned(), parts.arguments),
     }
 }
+
+/// How many bytes MySQL's texts and blobs hold.
+fn limit(base: &str) -> u32 {
+    match base {
+        "tinytext" | "tinyblob" => 0xff,
+        "mediumtext" | "mediumblob" => MEDIUM,
+        "longtext" | "longblob" => u32::MAX,
+        _ => TEXT,
+    }
+}
+
+const TEXT: u32 = 0xffff;
+const MEDIUM: u32 = 0xff_ffff;
 
 fn is_plain_long(form: &Form) -> bool {
     form.base == Base::Long && form.logical.is_none()
@@ -202,6 +236,27 @@ pub(super) fn bits(field: &Field) -> u32 {
         integer_bits(&parts.base).map(|bits| if parts.unsigned || parts.base == "oid" { bits } else { bits - 1 })
     });
     declared.unwrap_or(if field.form.base == Base::Int { 31 } else { 63 })
+}
+
+/// Whether a value has the same bytes in the key. Types that are text there, and that may be none in the row, have the text
+/// that the server gives them.
+pub(super) fn is_same_in_key(old: &Field, new: &Field) -> bool {
+    let filled = match (&old.sql_type, &new.sql_type) {
+        (Some(before), Some(now)) => filled(before) == filled(now),
+        _ => true,
+    };
+    filled && old.form.is_written_as(&new.form)
+}
+
+/// Up to what length a value is filled up, where it is. The servers differ: PostgreSQL fills `character`, which is called `char`
+/// in MySQL and loses its spaces there; MySQL writes all digits of a time, PostgreSQL those that are not zero.
+fn filled(sql_type: &str) -> Option<u32> {
+    let parts = Parts::of(sql_type);
+    match parts.base.as_str() {
+        "character" | "binary" | "bit" => Some(parts.number().unwrap_or(1)),
+        "datetime" | "timestamp" => Some(parts.number().unwrap_or(0)),
+        _ => None,
+    }
 }
 
 /// One column of one Avro type, before and after.
@@ -257,9 +312,10 @@ fn differ(was: &Class, is: &Class) -> Difference {
         | (Class::Bytes { most: old, padded: filled }, Class::Bytes { most: new, padded }) => {
             lengths(*old, *new, *filled || *padded)
         }
-        (Class::Time { digits: Some(old) }, Class::Time { digits: Some(new) }) => times(*old, *new),
+        (Class::Time { digits: Some(old) }, Class::Time { digits: Some(new) })
+        | (Class::Duration { digits: old }, Class::Duration { digits: new }) => times(*old, *new),
         (Class::Json, Class::Json) => renamed,
-        (Class::Special(was, _), Class::Special(is, _)) if was == is => (
+        (Class::Special(was, old), Class::Special(is, new)) if was == is && srid(was, old) == srid(is, new) => (
             "type-arguments",
             SafeIfAgreed,
             "reads the values; they may not fit into a column of its own",
@@ -277,7 +333,7 @@ fn differ(was: &Class, is: &Class) -> Difference {
             READS,
             "sees texts from before the change that are none of the labels; its schema allows them",
         ),
-        (Class::Named(_), _) | (_, Class::Named(_)) => (
+        (Class::Named(..), _) | (_, Class::Named(..)) => (
             "sql-type-changed",
             SafeIfAgreed,
             "reads the values; whether the new type has the same values is not known here",
@@ -305,12 +361,19 @@ fn integers(was: (i128, i128), is: (i128, i128)) -> Difference {
     (rule, Verdict::SafeIfAgreed, running, replaying)
 }
 
-/// `None` is without limit.
+/// What PostGIS's coordinates are relative to: with another one, the same numbers are another place.
+fn srid<'a>(name: &str, arguments: &'a str) -> Option<&'a str> {
+    if matches!(name, "geometry" | "geography") { arguments.split(',').nth(1) } else { None }
+}
+
+/// `None` is without limit, which PostgreSQL's `text` is. MySQL's has one that only its larger texts are beyond; PostgreSQL has
+/// no length as large as theirs.
 fn lengths(old: Option<u32>, new: Option<u32>, padded: bool) -> Difference {
     let long = "reads the values; they may be longer than a column of its own";
     let fill = "reads the values; the same one may end with more or fewer fill characters";
-    let limit = |most: Option<u32>| most.unwrap_or(u32::MAX);
-    match limit(old).cmp(&limit(new)) {
+    let unlimited = |other| if other >= Some(MEDIUM) { TEXT } else { u32::MAX };
+    let most = |most: Option<u32>, other| most.unwrap_or_else(|| unlimited(other));
+    match most(old, new).cmp(&most(new, old)) {
         _ if padded => ("length-of-padded", Verdict::SafeIfAgreed, fill, fill),
         std::cmp::Ordering::Less => ("length-grew", Verdict::SafeIfAgreed, long, READS),
         std::cmp::Ordering::Greater => ("length-shrank", Verdict::SafeIfAgreed, READS, long),

@@ -57,7 +57,7 @@ pub enum Logical {
         kind: String,
         unit: String,
     },
-    /// `uuid`, `date`, or what we do not know.
+    /// `uuid`, `date`, a name of Kafka Connect's, or what we do not know.
     Named(String),
 }
 
@@ -137,7 +137,9 @@ impl Form {
             }
             _ => Logical::Named(logical),
         });
-        Self { base, logical }
+        // Kafka Connect's name for what a number or a text means: Debezium's times have no other.
+        let named = || text("connect.name").filter(|_| base.is_primitive()).map(Logical::Named);
+        Self { logical: logical.or_else(named), base }
     }
 
     /// In words: `string`, `decimal(12,2)`, `array of long`.
@@ -171,6 +173,17 @@ impl Form {
         }
         let bytes = self.base.reads(&writer.base, small);
         if matches!(bytes, Reading::Fails) { bytes } else { bytes.or(self.interprets(writer)) }
+    }
+
+    /// Whether the servers write a value in the same way as text: a decimal with all digits of its scale.
+    pub(super) fn is_written_as(&self, other: &Self) -> bool {
+        match ((&self.logical, &self.base), (&other.logical, &other.base)) {
+            ((Some(Logical::Decimal { scale, .. }), _), (Some(Logical::Decimal { scale: other, .. }), _)) => {
+                scale == other
+            }
+            ((_, Base::Array { items, .. }), (_, Base::Array { items: others, .. })) => items.is_written_as(others),
+            _ => self == other,
+        }
     }
 
     /// What becomes of the meaning, when the bytes can be read.
@@ -237,6 +250,10 @@ impl Form {
 }
 
 impl Base {
+    fn is_primitive(&self) -> bool {
+        self.is_number() || matches!(self, Self::Boolean | Self::Bytes | Self::String)
+    }
+
     pub(super) fn is_number(&self) -> bool {
         matches!(self, Self::Int | Self::Long | Self::Float | Self::Double)
     }

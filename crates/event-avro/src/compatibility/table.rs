@@ -1,8 +1,11 @@
 //! What concerns the table as a whole: its key, its replica identity, the names of its fields, the record around them.
 
+use change::Identity;
+
 use super::columns::{Fate, Fates};
-use super::shape::{KeyField, Shape, extent};
-use super::{Finding, Verdict, advice};
+use super::form::Base;
+use super::shape::{Field, KeyField, Shape, extent};
+use super::{Finding, Verdict, advice, declared};
 
 pub(super) fn judge(old: &Shape, new: &Shape, fates: &Fates<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -48,7 +51,7 @@ fn record(old: &Shape, new: &Shape) -> Option<Finding> {
 /// The key decides the partition, and what compaction takes for the same row.
 fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding> {
     if old == new {
-        return None;
+        return rewritten(old, fates);
     }
     let words = |key: &[KeyField]| {
         let fields: Vec<String> = key.iter().map(|field| format!("{} {}", field.name, field.form.words())).collect();
@@ -58,7 +61,8 @@ fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding>
     let became = |from: &KeyField, to: &KeyField| {
         from.form == to.form
             && fates.old.iter().any(|(field, fate)| {
-                field.name == from.name && matches!(fate, Fate::Stays(now) | Fate::Renamed(now) if now.name == to.name)
+                let is_same = |now: &Field| now.name == to.name && declared::is_same_in_key(field, now);
+                field.name == from.name && matches!(fate, Fate::Stays(now) | Fate::Renamed(now) if is_same(now))
             })
     };
     if old.len() == new.len() && old.iter().zip(new).all(|(from, to)| became(from, to)) {
@@ -78,7 +82,26 @@ fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding>
         now.sort_unstable();
         if before == now { "key-order" } else { "key-columns" }
     };
-    Some(of_table(
+    Some(another_key(rule, what))
+}
+
+/// Columns of the key whose values are written in another way, although the key's schema is the same.
+fn rewritten(key: &[KeyField], fates: &Fates<'_>) -> Option<Finding> {
+    let words = |field: &Field| field.sql_type.clone().unwrap_or_else(|| field.form.words());
+    let of_column = |(field, fate): &(&Field, Fate<'_>)| match fate {
+        Fate::Stays(now) if !declared::is_same_in_key(field, now) => {
+            Some(format!("`{}` is {} instead of {}", field.column, words(now), words(field)))
+        }
+        _ => None,
+    };
+    let is_key = |(field, _): &&(&Field, Fate<'_>)| key.iter().any(|of_key| of_key.name == field.name);
+    let columns: Vec<String> = fates.old.iter().filter(is_key).filter_map(of_column).collect();
+    let what = || format!("the key's column {}, which is written in another way", columns.join(", "));
+    (!columns.is_empty()).then(|| another_key("key-type", what()))
+}
+
+fn another_key(rule: &'static str, what: String) -> Finding {
+    of_table(
         rule,
         Verdict::CorruptsSilently,
         what,
@@ -86,7 +109,7 @@ fn key(old: &[KeyField], new: &[KeyField], fates: &Fates<'_>) -> Option<Finding>
          and under the old key the row stays for ever, as if it were there twice",
         "sees rows from before the change under keys that no later event updates or deletes; compaction keeps them",
         advice::NEW_VERSION,
-    ))
+    )
 }
 
 fn names_of(key: &[KeyField]) -> Vec<&str> {
@@ -107,6 +130,15 @@ fn identity(old: &Shape, new: &Shape) -> Option<Finding> {
             "reads the events as they were written",
             "give the table a primary key, or run ALTER TABLE … REPLICA IDENTITY DEFAULT",
         ),
+        (2, 1) if let Some(values) = left_out(old, new) => finding(
+            Verdict::CorruptsSilently,
+            &format!(
+                "sees null in `before`, but for the key, and in `after` for {values} that an update left as they were, without \
+                 an error; `absent` says so (`key-only`, `unchanged`)"
+            ),
+            "finds more in `before` and `after` in events from before the change than in later ones",
+            "keep REPLICA IDENTITY FULL (MySQL: binlog_row_image = FULL), unless every consumer reads `absent`",
+        ),
         (2, 1) => finding(
             Verdict::SafeIfAgreed,
             "sees null in `before`, but for the key, in updates and deletes; `absent` says so (`key-only`)",
@@ -115,10 +147,35 @@ fn identity(old: &Shape, new: &Shape) -> Option<Finding> {
         ),
         _ => finding(
             Verdict::Safe,
-            "finds more in `before`, or the same",
-            "sees null in `before`, but for the key, in updates and deletes from before the change; `absent` says so (`key-only`)",
+            "finds more in `before` and `after`, or the same",
+            "sees null in `before`, but for the key, and in `after` for values that an update left as they were, in events from \
+             before the change; `absent` says so (`key-only`, `unchanged`)",
             advice::NOTHING,
         ),
+    }
+}
+
+/// Values that `after` has only because the log has the whole old row, if there may be such: what an update did not set
+/// (MySQL), or only what of that is so large that PostgreSQL stores it elsewhere.
+fn left_out(old: &Shape, new: &Shape) -> Option<&'static str> {
+    let is_key = |field: &Field| new.key.iter().flatten().any(|key| key.name == field.name);
+    let mut others = new.fields.iter().filter(|field| !is_key(field));
+    // Neither an index as the identity nor column numbers are known of MySQL.
+    let is_postgresql = new.identity.as_deref() == Some(Identity::Index.name())
+        || [old, new].iter().any(|shape| shape.fields.iter().any(|field| field.number.is_some()));
+    match is_postgresql {
+        true => others.any(has_large_values).then_some("large values"),
+        false => others.next().map(|_| "values"),
+    }
+}
+
+/// Whether PostgreSQL may store a value elsewhere (TOAST): no type of a fixed size.
+fn has_large_values(field: &Field) -> bool {
+    match field.form.base {
+        Base::Bytes | Base::Array { .. } => true,
+        // A uuid is a logical type, a label a number to the server.
+        Base::String => field.form.logical.is_none() && field.labels.is_empty(),
+        _ => false,
     }
 }
 

@@ -241,6 +241,7 @@ fn what_the_avro_type_does_not_show() {
         (Bytes, "varbinary(10)", "blob", "length-grew", SafeIfAgreed),
         (Bytes, "blob", "geometry", "meaning-changed", CorruptsSilently),
         (LocalTimestamp, "datetime", "datetime(6)", "time-precision", SafeIfAgreed),
+        (Long, "time", "time(6)", "time-precision", SafeIfAgreed),
         (
             LocalTimestamp,
             "timestamp without time zone",
@@ -252,6 +253,92 @@ fn what_the_avro_type_does_not_show() {
         assert_eq!(retyped((form, old), (form, new)), [(rule, verdict)], "{old} -> {new}");
     }
     assert_eq!(retyped((Text, "varchar(20)"), (Text, "varchar(20)")), []);
+}
+
+#[test]
+fn a_type_of_an_extension_is_known_in_any_schema() {
+    use Verdict::{CorruptsSilently, Safe, SafeIfAgreed};
+    for (old, new, rule, verdict) in [
+        ("public.vector(1536)", "public.vector(3072)", "type-arguments", SafeIfAgreed),
+        ("vector(3)", "public.vector(3)", "sql-type-renamed", Safe),
+        ("public.vector(3)[]", "public.vector(4)[]", "type-arguments", SafeIfAgreed),
+        ("public.geometry(Point,4326)", "public.geometry(Point,3857)", "meaning-changed", CorruptsSilently),
+        ("public.geometry(Point,4326)", "public.geometry(Polygon,4326)", "type-arguments", SafeIfAgreed),
+        ("gis.geography(Point,4326)", "gis.geography(Point,4269)", "meaning-changed", CorruptsSilently),
+        ("public.hstore", "public.ltree", "meaning-changed", CorruptsSilently),
+        ("public.hstore", "json", "meaning-changed", CorruptsSilently),
+        ("text", "public.citext", "sql-type-renamed", Safe),
+        // Somebody's own, of which nothing is known.
+        ("public.price(2)", "public.price(3)", "sql-type-changed", SafeIfAgreed),
+        ("public.point", "point", "sql-type-changed", SafeIfAgreed),
+    ] {
+        let text = |sql_type| (ColumnType::Text, sql_type);
+        assert_eq!(retyped(text(old), text(new)), [(rule, verdict)], "{old} -> {new}");
+    }
+    // What is in brackets may say nothing of the values.
+    let (decimal, widths) =
+        (ColumnType::Decimal { precision: 20, scale: 0 }, ("bigint(20) unsigned", "bigint unsigned"));
+    assert_eq!(retyped((decimal, widths.0), (decimal, widths.1)), [("sql-type-renamed", Safe)]);
+    let unlisted = retyped((ColumnType::Text, "enum('a')"), (ColumnType::Text, "enum('b')"));
+    assert_eq!(unlisted, [("sql-type-renamed", Safe)]);
+}
+
+#[test]
+fn texts_and_bytes_have_the_limits_of_their_servers() {
+    use ColumnType::{Bytes, Text};
+    for (form, short, long) in [
+        (Text, "tinytext", "text"),
+        (Text, "tinytext", "longtext"),
+        (Text, "text", "mediumtext"),
+        (Text, "text", "longtext"),
+        (Text, "mediumtext", "longtext"),
+        (Text, "varchar(10)", "tinytext"),
+        (Text, "tinytext", "varchar(300)"),
+        (Text, "varchar(65535)", "text"),
+        (Text, "character varying(10485760)", "text"),
+        (Bytes, "tinyblob", "blob"),
+        (Bytes, "blob", "mediumblob"),
+        (Bytes, "mediumblob", "longblob"),
+        (Bytes, "tinyblob", "varbinary(300)"),
+        (Bytes, "varbinary(300)", "blob"),
+    ] {
+        let judged = |old, new| retyped((form, old), (form, new));
+        assert_eq!(judged(short, long), [("length-grew", Verdict::SafeIfAgreed)], "{short} -> {long}");
+        assert_eq!(judged(long, short), [("length-shrank", Verdict::SafeIfAgreed)], "{long} -> {short}");
+    }
+    assert_eq!(retyped((Text, "text"), (Text, "character varying")), [("sql-type-renamed", Verdict::Safe)]);
+}
+
+/// Debezium's own types of times are plain numbers with a name.
+#[test]
+fn a_name_of_connects_is_a_logical_type() {
+    let shape = |kind: &str| {
+        let row = format!(
+            r#"{{"type":"record","name":"Value","connect.name":"{}","fields":[{{"name":"c","type":{kind}}}]}}"#,
+            kind.len()
+        );
+        Shape::of_schemas(None, &row).unwrap()
+    };
+    let named = |kind: &str, name: &str| format!(r#"{{"type":"{kind}","connect.version":1,"connect.name":"{name}"}}"#);
+    let judged = |old: &str, new: &str| judged(&shape(old), &shape(new), "");
+    let (millis, micros) =
+        (named("long", "io.debezium.time.Timestamp"), named("long", "io.debezium.time.MicroTimestamp"));
+    let found = [("logical-type", Verdict::CorruptsSilently)];
+    assert_eq!(judged(&millis, &micros), found);
+    assert_eq!(judged(&format!(r#"["null",{millis}]"#), &format!(r#"["null",{micros}]"#)), found);
+    let array = |items: &str| format!(r#"{{"type":"array","items":{items}}}"#);
+    assert_eq!(judged(&array(&millis), &array(&micros)), found);
+    assert_eq!(judged(&millis, r#""long""#), found);
+    assert_eq!(judged(&named("string", "io.debezium.data.Json"), &named("string", "io.debezium.data.Xml")), found);
+    assert_eq!(judged(&millis, &millis.replace("\"connect.version\":1", "\"connect.version\":2")), []);
+    // The logical type says what the name does.
+    let date = r#"{"type":"int","connect.name":"org.apache.kafka.connect.data.Date","logicalType":"date"}"#;
+    assert_eq!(judged(date, r#"{"type":"int","logicalType":"date"}"#), []);
+    // Names of what is no number and no text are those of records and the like.
+    let symbols = |name: &str| format!(r#"{{"type":"enum","name":"E","symbols":["a"],"connect.name":"{name}"}}"#);
+    assert_eq!(judged(&symbols("one"), &symbols("another")), []);
+    let words = &judge(&shape(&millis), &shape(&micros), &[])[0].running;
+    assert_eq!(words, "sees io.debezium.time.MicroTimestamp taken for io.debezium.time.Timestamp, without an error");
 }
 
 #[test]
@@ -307,17 +394,101 @@ fn keys() {
     assert_eq!(found, [("key-renamed", BreaksRunning), ("column-renamed", BreaksRunning)]);
 }
 
+/// The key's schema is the same, what is written by it is not.
+#[test]
+fn a_key_is_another_if_its_text_is() {
+    use ColumnType::{Bytes, Date, Decimal, LocalTimestamp, Long, Text, Timestamp};
+    let shape = |kind, sql_type: &str| {
+        let mut table = table(vec![column("c", kind, sql_type, Some(false))]);
+        table.key = vec![0, 1];
+        Shape::of_table(&table)
+    };
+    let decimal = |precision, scale| Decimal { precision, scale };
+    let array = |kind: ColumnType| ColumnType::Array { element: kind.as_element(), separator: b',' };
+    for (old, new) in [
+        ((Text, "character(5)"), (Text, "character(8)")),
+        ((Text, "character(5)"), (Text, "character varying(5)")),
+        ((array(Text), "character(5)[]"), (array(Text), "character(8)[]")),
+        ((Bytes, "binary(4)"), (Bytes, "binary(8)")),
+        ((Text, "bit(4)"), (Text, "bit(8)")),
+        ((LocalTimestamp, "datetime"), (LocalTimestamp, "datetime(6)")),
+        ((Timestamp, "timestamp(3)"), (Timestamp, "timestamp")),
+        ((LocalTimestamp, "datetime"), (Timestamp, "timestamp")),
+        ((Date, "date"), (LocalTimestamp, "timestamp without time zone")),
+        ((decimal(10, 2), "numeric(10,2)"), (decimal(10, 4), "numeric(10,4)")),
+        ((array(decimal(10, 2)), "numeric(10,2)[]"), (array(decimal(10, 4)), "numeric(10,4)[]")),
+        ((Text, "numeric"), (decimal(10, 2), "numeric(10,2)")),
+    ] {
+        let found = judge(&shape(old.0, old.1), &shape(new.0, new.1), &[]);
+        assert_eq!((found[0].rule, found[0].verdict), ("key-type", Verdict::CorruptsSilently), "{old:?} -> {new:?}");
+        assert_eq!(
+            found[0].what,
+            format!("the key's column `c` is {} instead of {}, which is written in another way", new.1, old.1)
+        );
+    }
+    for (old, new) in [
+        ((Text, "char(5)"), (Text, "char(8)")),
+        ((Text, "character varying(5)"), (Text, "text")),
+        ((Long, "time"), (Long, "time(6)")),
+        ((Timestamp, "timestamp(3) with time zone"), (Timestamp, "timestamp with time zone")),
+        ((decimal(10, 2), "numeric(10,2)"), (decimal(12, 2), "numeric(12,2)")),
+        ((array(decimal(10, 2)), "numeric(10,2)[]"), (array(decimal(12, 2)), "numeric(12,2)[]")),
+    ] {
+        let found = judged(&shape(old.0, old.1), &shape(new.0, new.1), "");
+        assert!(found.iter().all(|(rule, _)| !rule.starts_with("key")), "{old:?} -> {new:?}: {found:?}");
+    }
+    // A new name does not hide it.
+    let mut renamed = shape(Text, "character(8)");
+    renamed.fields[1].column = "d".to_owned();
+    renamed.fields[1].name = "d".to_owned();
+    renamed.key.as_mut().unwrap()[1].name = "d".to_owned();
+    let found = judged(&shape(Text, "character(5)"), &renamed, "c>d");
+    assert_eq!(found[0], ("key-columns", Verdict::CorruptsSilently));
+}
+
 #[test]
 fn replica_identities() {
-    let with = |identity| Shape::of_table(&Table { identity, ..table(vec![text("c")]) });
-    let change = |old, new| judged(&with(old), &with(new), "");
-    assert_eq!(change(Identity::Full, Identity::Default), [("replica-identity", Verdict::SafeIfAgreed)]);
-    assert_eq!(change(Identity::Default, Identity::Nothing), [("replica-identity", Verdict::SafeIfAgreed)]);
-    assert_eq!(change(Identity::Default, Identity::Full), [("replica-identity", Verdict::Safe)]);
-    assert_eq!(change(Identity::Default, Identity::Index), [("replica-identity", Verdict::Safe)]);
-    let mut unknown = with(Identity::Full);
+    use ColumnType::{Boolean, Bytes, Decimal, Double, Long, Text, Uuid};
+    use Identity::{Default, Full, Index, Nothing};
+    let with = |identity, columns: &[Column]| Shape::of_table(&Table { identity, ..table(columns.to_vec()) });
+    let change = |old, new| judged(&with(old, &[text("c")]), &with(new, &[text("c")]), "");
+    assert_eq!(change(Full, Default), [("replica-identity", Verdict::CorruptsSilently)]);
+    assert_eq!(change(Default, Nothing), [("replica-identity", Verdict::SafeIfAgreed)]);
+    assert_eq!(change(Default, Full), [("replica-identity", Verdict::Safe)]);
+    assert_eq!(change(Default, Index), [("replica-identity", Verdict::Safe)]);
+    let mut unknown = with(Full, &[]);
     unknown.identity = None;
-    assert_eq!(judged(&unknown, &with(Identity::Default), ""), []);
+    assert_eq!(judged(&unknown, &with(Default, &[]), ""), []);
+
+    let less = |columns: &[Column], numbers: &[u32], to| {
+        let shape = |identity| numbered(Table { identity, ..table(columns.to_vec()) }, numbers);
+        let found = judge(&shape(Full), &shape(to), &[]);
+        assert_eq!((found.len(), found[0].rule), (1, "replica-identity"));
+        let says_so = found[0].running.contains("`after`");
+        assert_eq!(says_so, found[0].verdict == Verdict::CorruptsSilently, "{found:#?}");
+        found[0].verdict
+    };
+    let one = |kind, sql_type| vec![column("c", kind, sql_type, Some(true))];
+    let label = vec![Column { labels: vec!["a".to_owned()], ..text("c") }];
+    let array = ColumnType::Array { element: Element::Long, separator: b',' };
+    // Only the key is left, and it is there.
+    assert_eq!(less(&[], &[], Default), Verdict::SafeIfAgreed);
+    for (columns, verdict) in [
+        (one(Text, "text"), Verdict::CorruptsSilently),
+        (one(Bytes, "bytea"), Verdict::CorruptsSilently),
+        (one(Decimal { precision: 10, scale: 2 }, "numeric(10,2)"), Verdict::CorruptsSilently),
+        (one(array, "bigint[]"), Verdict::CorruptsSilently),
+        (one(Long, "bigint"), Verdict::SafeIfAgreed),
+        (one(Double, "double precision"), Verdict::SafeIfAgreed),
+        (one(Boolean, "boolean"), Verdict::SafeIfAgreed),
+        (one(Uuid, "uuid"), Verdict::SafeIfAgreed),
+        (label, Verdict::SafeIfAgreed),
+    ] {
+        // Numbers, or an index, prove that it is PostgreSQL; MySQL leaves out whatever was not set.
+        assert_eq!(less(&columns, &[1, 2], Default), verdict, "{columns:?}");
+        assert_eq!(less(&columns, &[], Index), verdict, "{columns:?}");
+        assert_eq!(less(&columns, &[], Default), Verdict::CorruptsSilently, "{columns:?}");
+    }
 }
 
 #[test]

@@ -132,6 +132,8 @@ const TYPES: &[&str] = &[
     r#"{"type":"long","logicalType":"timestamp-millis"}"#,
     r#"{"type":"long","logicalType":"timestamp-micros"}"#,
     r#"{"type":"long","logicalType":"local-timestamp-micros"}"#,
+    r#"{"type":"long","connect.name":"io.debezium.time.Timestamp"}"#,
+    r#"{"type":"long","connect.name":"io.debezium.time.MicroTimestamp"}"#,
     r#"{"type":"enum","name":"E","symbols":["a","b"]}"#,
     r#"{"type":"enum","name":"E","symbols":["a","b","z"],"default":"a"}"#,
     r#"{"type":"fixed","name":"F","size":4}"#,

@@ -240,6 +240,10 @@ fn show(value: &Value, kind: &Json) -> Result<Seen, String> {
     let logical = kind["logicalType"].as_str().unwrap_or_default();
     match (value, logical.rsplit_once('-')) {
         (Value::Null, _) => Ok(Seen::Null),
+        // A program that goes by Kafka Connect's name for it.
+        (Value::Long(number), _) if kind["connect.name"].is_string() => {
+            seen(kind["connect.name"].as_str().unwrap_or_default(), number.to_string())
+        }
         (Value::Bytes(bytes), _) if logical == "decimal" => Ok(decimal(bytes, kind)),
         (Value::String(text), _) if logical == "uuid" => match text.len() {
             36 => seen("uuid", text.to_lowercase()),

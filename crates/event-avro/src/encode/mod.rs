@@ -13,6 +13,10 @@
 //! row, is taken from the old row if that carries it. This happens to large values under replica identity `full`, and to
 //! large keys.
 
+mod absent;
+mod records;
+mod source;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,14 +26,13 @@ use crate::array::put_array;
 use crate::wire::{self, BRANCH_0, BRANCH_1};
 use crate::{name, schema};
 
-/// What the source block says about the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stream<'a> {
-    /// The topic prefix; the `name` field of every event.
-    pub name: &'a str,
-    /// The connector's version; the `version` field of every event.
-    pub version: &'a str,
-}
+pub use records::{Entry, Records};
+pub use source::Stream;
+
+pub(crate) use source::{SourcePlan, put_fine_time};
+
+use records::Scratch;
+use source::milliseconds;
 
 /// What a user can choose about the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,63 +82,6 @@ pub enum EncodeError {
     NoRow { table: String, kind: Kind, image: Image },
 }
 
-/// One record to publish; the ranges are places in [`Records::bytes`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// `None`: the table has no key, or the record (a truncate) concerns all keys.
-    pub key: Option<Range<usize>>,
-    /// `None`: a tombstone.
-    pub value: Option<Range<usize>>,
-    key_header: usize,
-}
-
-/// The records of some changes, one after the other in one buffer that is used again.
-#[derive(Debug, Default)]
-pub struct Records {
-    pub bytes: Vec<u8>,
-    pub entries: Vec<Entry>,
-    scratch: Scratch,
-}
-
-#[derive(Debug, Default)]
-struct Scratch {
-    /// For [`Row::value`].
-    value: Vec<u8>,
-    absent: Absent,
-}
-
-/// The entries of `absent`, encoded, until their place in the envelope is reached.
-#[derive(Debug, Default)]
-struct Absent {
-    bytes: Vec<u8>,
-    count: usize,
-}
-
-impl Records {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Forgets the records, keeps the memory.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.entries.clear();
-    }
-
-    pub fn key(&self, entry: &Entry) -> Option<&[u8]> {
-        entry.key.clone().map(|range| &self.bytes[range])
-    }
-
-    pub fn value(&self, entry: &Entry) -> Option<&[u8]> {
-        entry.value.clone().map(|range| &self.bytes[range])
-    }
-
-    /// The key without its header: what decides the partition, so that a new schema id moves nothing.
-    pub fn key_body(&self, entry: &Entry) -> Option<&[u8]> {
-        entry.key.clone().map(|range| &self.bytes[range.start + entry.key_header..range.end])
-    }
-}
-
 /// How the changes of one table become records. Compiled once for a table and its schema ids.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -166,53 +112,6 @@ struct Operation {
     optional: bool,
     /// The field's name, for `absent`.
     field: String,
-}
-
-/// The source block: its constant parts, encoded, and its own columns.
-#[derive(Clone, Debug)]
-pub(crate) struct SourcePlan {
-    /// `version`, `connector`, `name`.
-    head: Vec<u8>,
-    /// `snapshot`, `db`, `sequence`; for changes, and for copied rows.
-    middle: [Vec<u8>; 2],
-    operations: Vec<Operation>,
-    columns: Vec<Column>,
-}
-
-impl SourcePlan {
-    pub(crate) fn compile(table: &Table, info: &SourceInfo, stream: &Stream<'_>) -> Self {
-        let mut head = Vec::new();
-        for text in [stream.version, info.connector, stream.name] {
-            wire::string(&mut head, text);
-        }
-        let middle = ["false", "true"].map(|snapshot| {
-            let mut middle = vec![BRANCH_0];
-            wire::string(&mut middle, snapshot);
-            wire::string(&mut middle, info.database.as_deref().unwrap_or(&table.name.schema));
-            middle.push(BRANCH_0);
-            middle
-        });
-        let operation = |column: &Column| Operation {
-            kind: column.kind,
-            optional: schema::source_column_is_optional(column),
-            field: name::mangle(&column.name).into_owned(),
-        };
-        let operations = info.columns.iter().map(operation).collect();
-        Self { head, middle, operations, columns: info.columns.clone() }
-    }
-
-    /// From `version` to `ts_ns`.
-    pub(crate) fn put_head(&self, out: &mut Vec<u8>, commit_time: i64, copied: bool) {
-        out.extend_from_slice(&self.head);
-        wire::long(out, milliseconds(commit_time));
-        out.extend_from_slice(&self.middle[usize::from(copied)]);
-        put_fine_time(out, commit_time);
-    }
-
-    /// The columns behind that, and whether they can be null.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (&Column, bool)> {
-        self.columns.iter().zip(&self.operations).map(|(column, operation)| (column, operation.optional))
-    }
 }
 
 impl Plan {
@@ -525,43 +424,6 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl Absent {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.count = 0;
-    }
-
-    /// `path` is joined with a dot.
-    fn push(&mut self, path: &[&str], reason: &str, text: Option<&str>) {
-        let dots = path.len().saturating_sub(1);
-        wire::count(&mut self.bytes, path.iter().map(|part| part.len()).sum::<usize>() + dots);
-        for (at, part) in path.iter().enumerate() {
-            if at > 0 {
-                self.bytes.push(b'.');
-            }
-            self.bytes.extend_from_slice(part.as_bytes());
-        }
-        wire::string(&mut self.bytes, reason);
-        match text {
-            None => self.bytes.push(BRANCH_0),
-            Some(text) => {
-                self.bytes.push(BRANCH_1);
-                wire::string(&mut self.bytes, text);
-            }
-        }
-        self.count += 1;
-    }
-
-    /// The array: one block, if there is anything, and the end.
-    fn put(&self, out: &mut Vec<u8>) {
-        if self.count > 0 {
-            wire::count(out, self.count);
-            out.extend_from_slice(&self.bytes);
-        }
-        out.push(0);
-    }
-}
-
 /// Appends a value in the form of its type, or returns false if it is not of that type.
 #[inline]
 pub(crate) fn put(out: &mut Vec<u8>, kind: ColumnType, value: Value<'_>) -> bool {
@@ -583,23 +445,5 @@ pub(crate) fn put(out: &mut Vec<u8>, kind: ColumnType, value: Value<'_>) -> bool
     true
 }
 
-fn milliseconds(microseconds: i64) -> i64 {
-    microseconds.div_euclid(1000)
-}
-
-/// `ts_us` and `ts_ns`. Nanoseconds end in the year 2262; beyond, that field is null.
-pub(crate) fn put_fine_time(out: &mut Vec<u8>, microseconds: i64) {
-    out.push(BRANCH_1);
-    wire::long(out, microseconds);
-    match microseconds.checked_mul(1000) {
-        None => out.push(BRANCH_0),
-        Some(nanoseconds) => {
-            out.push(BRANCH_1);
-            wire::long(out, nanoseconds);
-        }
-    }
-}
-
 #[cfg(test)]
-#[path = "encode_tests.rs"]
 mod tests;

@@ -19,6 +19,39 @@ fn config(headwater: &Headwater) -> String {
     headwater.config().display().to_string()
 }
 
+/// The table map shows the column as before: the statement alone says what became of the rows that are there.
+#[test]
+fn a_column_that_becomes_generated_is_told() -> Result<()> {
+    for flavour in BOTH {
+        let mut scene = Scene::of(flavour, "generated", "create table t (id int primary key, a int, b int)")?;
+        let name = format!("{}.t", scene.database.name);
+        scene.more = "[evolution]\non_change = \"evolve\"".to_owned();
+        let headwater = scene.start()?;
+        let control = format!("{}.__schema_changes", scene.name);
+        scene.database.execute("insert into t values (1, 2, 3)")?;
+        scene.events("t", 1)?;
+        scene.database.execute("alter table t modify b int generated always as (a + 1) stored")?;
+        scene.database.execute("insert into t (id, a) values (2, 5)")?;
+        let events = scene.events("t", 2)?;
+        assert_eq!(
+            (events[1].after("b").as_i64(), events[1].value_schema_id()),
+            (Some(6), events[0].value_schema_id())
+        );
+        let told = scene.oracle().wait_for_count(&control, 1, PATIENCE)?;
+        let finding = &told[0].field("findings")[0];
+        assert_eq!((&finding["rule"], &finding["column"]), (&"column-generated".into(), &"b".into()), "{told:?}");
+        assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());
+        // Somebody who is stricter has it held, although the schema is the same.
+        scene.more = format!("[evolution]\ntables = {{ \"{name}\" = \"strict\" }}");
+        let headwater = scene.start()?;
+        scene.database.execute("alter table t modify a int as (id * 2) stored")?;
+        scene.database.execute("insert into t (id) values (3)")?;
+        let held = crate::held::wait_held(&headwater, &name)?;
+        assert_eq!(held["verdict"], "safe-if-agreed", "{held}");
+    }
+    Ok(())
+}
+
 #[test]
 fn changes_arrive_as_registered_avro() -> Result<()> {
     for flavour in BOTH {

@@ -65,6 +65,8 @@ pub struct Statement {
     pub user: Option<String>,
     /// The columns that it renames or drops. `None`: the statement is not understood, and may do that to any.
     pub moved: Option<Vec<Moved>>,
+    /// The columns that it makes generated, in the rows that are there, too.
+    pub generated: Vec<String>,
 }
 
 /// What a statement made of a column. Names are in the statement's own capitals, which a database may not tell apart.

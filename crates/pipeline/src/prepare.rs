@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use change::{Statement, Table, TableName};
 use event_avro::Plan;
-use event_avro::compatibility::{Finding, Shape, Verdict, judge, judge_returned, worst};
+use event_avro::compatibility::{Finding, Shape, Verdict, judge, judge_generated, judge_returned, worst};
 use schema_registry::Part;
 use sink_kafka::TopicSpec;
 
@@ -188,7 +188,8 @@ impl Publisher {
     fn adopt(&mut self, change: &Change<'_>, mut known: Known, ids: Ids) -> Result<(), Failure> {
         self.outlet_of_topic(change, &known, &ids)?;
         let topic = self.topic(&known.name(), known.version)?;
-        if known.shape.as_ref() == Some(&change.shape) && known.ids.as_ref() == Some(&ids) {
+        let is_told = known.shape.as_ref() == Some(&change.shape) && known.ids.as_ref() == Some(&ids);
+        if is_told && change.findings.is_empty() {
             return Ok(());
         }
         if known.shape.is_some() && (!change.findings.is_empty() || known.ids.as_ref() != Some(&ids)) {
@@ -354,7 +355,9 @@ fn findings(known: &Known, shape: &Shape, statement: Option<&Statement>) -> Vec<
     let held = known.held.as_ref();
     let Some(before) = held.map(|held| &held.shape).or(known.shape.as_ref()) else { return Vec::new() };
     let moved = statement.and_then(|statement| statement.moved.as_deref());
+    let generated = statement.map_or(&[][..], |statement| &statement.generated);
     let mut findings = judge(before, shape, moved.unwrap_or_default());
+    findings.extend(judge_generated(shape, generated));
     for departed in [&known.departed, held.map_or(&Vec::new(), |held| &held.departed)] {
         findings.extend(judge_returned(departed, before, shape));
     }

@@ -85,6 +85,7 @@ impl Publisher {
     /// Whether changes of the table in this shape can be published without waiting for anybody.
     pub(crate) fn is_ready(&self, table: &Arc<Table>) -> bool {
         self.outlet(&table.name).is_some_and(|outlet| outlet.is_known && outlet.table == *table)
+            && !self.evolution.says_more_than_shapes(&table.name)
     }
 
     pub(crate) fn outlet(&self, table: &TableName) -> Option<&Outlet> {

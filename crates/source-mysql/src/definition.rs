@@ -18,6 +18,15 @@ pub struct Definition {
     pub table: (Option<String>, String),
     /// The columns that are renamed or dropped. `None`: that is not known, or what has the name afterwards is another table.
     pub moved: Option<Vec<Moved>>,
+    /// The columns that were there and are computed by the server from now on.
+    pub generated: Vec<String>,
+}
+
+impl Definition {
+    /// Of whose columns nothing is known.
+    fn unknown(table: (Option<String>, String)) -> Self {
+        Self { table, moved: None, generated: Vec::new() }
+    }
 }
 
 /// The tables that a statement defines anew, each once, in its order; none for any other statement. Indexes alone define
@@ -81,7 +90,7 @@ const NO_COLUMN: [&str; 13] = [
 ];
 
 /// Words that begin a clause of ALTER TABLE which renames and drops no column.
-const HARMLESS: [&str; 59] = [
+const HARMLESS: [&str; 58] = [
     "ADD",
     "ALGORITHM",
     "ALTER",
@@ -119,7 +128,6 @@ const HARMLESS: [&str; 59] = [
     "LOCK",
     "MAX_ROWS",
     "MIN_ROWS",
-    "MODIFY",
     "OPTIMIZE",
     "ORDER",
     "PACK_KEYS",
@@ -153,6 +161,9 @@ struct Parser<'a> {
 #[derive(Default)]
 struct Clauses {
     moved: Vec<Moved>,
+    generated: Vec<String>,
+    /// The column that the clause defines anew.
+    defined: Option<String>,
     /// The table's new name.
     table: Option<(Option<String>, String)>,
 }
@@ -254,7 +265,8 @@ impl<'a> Parser<'a> {
                 // It makes the table where there was none: no column of another one is behind a name.
                 let moved = if self.accept_if() { Some(Vec::new()) } else { None };
                 let table = self.table()?;
-                found.push(Definition { table, moved: moved.filter(|_| self.scanner.is_certain()) });
+                let moved = moved.filter(|_| self.scanner.is_certain());
+                found.push(Definition { table, moved, generated: Vec::new() });
             }
         }
         Some(())
@@ -266,12 +278,13 @@ impl<'a> Parser<'a> {
             let is_key = self.name()?.eq_ignore_ascii_case("PRIMARY");
             if self.accept(&["ON"]) && is_key {
                 let table = self.table()?;
-                found.push(Definition { table, moved: Some(Vec::new()).filter(|_| self.scanner.is_certain()) });
+                let moved = Some(Vec::new()).filter(|_| self.scanner.is_certain());
+                found.push(Definition { table, moved, generated: Vec::new() });
             }
         } else if self.accept(&["TABLE", "TABLES"]) {
             self.accept_if();
             loop {
-                found.push(Definition { table: self.table()?, moved: None });
+                found.push(Definition::unknown(self.table()?));
                 if !self.accept_sign(',') {
                     break;
                 }
@@ -285,11 +298,11 @@ impl<'a> Parser<'a> {
         loop {
             let from = self.table()?;
             self.accept_wait();
-            found.push(Definition { table: from, moved: None });
+            found.push(Definition::unknown(from));
             if !self.accept(&["TO"]) {
                 return None;
             }
-            found.push(Definition { table: self.table()?, moved: None });
+            found.push(Definition::unknown(self.table()?));
             if !self.accept_sign(',') {
                 return Some(());
             }
@@ -302,10 +315,10 @@ impl<'a> Parser<'a> {
         self.accept_wait();
         let mut clauses = Clauses::default();
         let understood = self.clauses(&mut clauses).is_some() && self.scanner.is_certain();
-        let Clauses { moved, table: to } = clauses;
+        let Clauses { moved, generated, table: to, .. } = clauses;
         let moved = Some(moved).filter(|_| understood && to.is_none());
-        found.push(Definition { table, moved });
-        found.extend(to.map(|table| Definition { table, moved: None }));
+        found.push(Definition { table, moved, generated });
+        found.extend(to.map(Definition::unknown));
         Some(())
     }
 
@@ -316,7 +329,7 @@ impl<'a> Parser<'a> {
             if self.clause(clauses).is_none() {
                 understood = None;
             }
-            if !self.skip_clause() {
+            if !self.skip_clause(clauses) {
                 return None;
             }
         }
@@ -324,13 +337,19 @@ impl<'a> Parser<'a> {
     }
 
     fn clause(&mut self, clauses: &mut Clauses) -> Option<()> {
+        clauses.defined = None;
         if self.accept(&["CHANGE"]) {
             self.accept(&["COLUMN"]);
             if self.accept_if() {
                 return None;
             }
             let (from, to) = (self.name()?, self.name()?);
+            clauses.defined = Some(to.clone());
             clauses.rename(from, to);
+        } else if self.accept(&["MODIFY"]) {
+            self.accept(&["COLUMN"]);
+            self.accept_if();
+            clauses.defined = Some(self.name()?);
         } else if self.accept(&["RENAME"]) {
             self.rename_clause(clauses)?;
         } else if self.accept(&["DROP"]) {
@@ -372,8 +391,12 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes all up to the comma behind a clause; `false`: brackets do not match, or something follows the statement.
-    fn skip_clause(&mut self) -> bool {
+    fn skip_clause(&mut self, clauses: &mut Clauses) -> bool {
         loop {
+            // `[GENERATED ALWAYS] AS (expression)`: nothing else in a column's definition has this word.
+            if self.accept(&["AS"]) && self.peek() == Some(&Token::Sign('(')) {
+                clauses.generated.extend(clauses.defined.take());
+            }
             match self.peek() {
                 None | Some(Token::Sign(',')) => break,
                 Some(Token::Sign(';')) => {

@@ -99,6 +99,20 @@ pub(super) fn returned(departed: &[Field], old: &Shape, new: &Shape) -> Vec<Find
     came.filter_map(|field| Some(replaced(earlier(field)?, field))).collect()
 }
 
+/// Columns whose values the server computes from now on, also in the rows that are there.
+pub(super) fn generated(shape: &Shape, columns: &[String]) -> Vec<Finding> {
+    let finding = |field: &Field| Finding {
+        rule: "column-generated",
+        column: Some(field.column.clone()),
+        verdict: Verdict::SafeIfAgreed,
+        what: format!("`{}` is generated: the server computes it, and did so in the rows that are there", field.column),
+        running: "sees computed values from now on; no event says what became of the rows that were there".to_owned(),
+        replaying: "sees what was written before the change, until a row changes again".to_owned(),
+        advice: "copy the table again with `headwater snapshot` if consumers keep its rows".to_owned(),
+    };
+    columns.iter().filter_map(|column| find_any_case(shape, column)).map(finding).collect()
+}
+
 fn has_name(shape: &Shape, field: &Field) -> bool {
     shape.fields.iter().any(|other| other.name == field.name)
 }

@@ -115,6 +115,11 @@ pub fn judge_returned(departed: &[Field], old: &Shape, new: &Shape) -> Vec<Findi
     columns::returned(departed, old, new)
 }
 
+/// Judges what shapes do not show: columns that a statement makes generated. `new` is the shape behind it.
+pub fn judge_generated(new: &Shape, columns: &[String]) -> Vec<Finding> {
+    columns::generated(new, columns)
+}
+
 /// The fields that a change takes away, to be remembered for [`judge_returned`] as long as the topic has them.
 pub fn departing<'a>(old: &'a Shape, new: &Shape) -> impl Iterator<Item = &'a Field> {
     columns::departing(old, new)

@@ -171,6 +171,14 @@ fn a_name_that_comes_back_is_judged_against_what_it_was() {
 }
 
 #[test]
+fn a_column_that_becomes_generated_is_told() {
+    let shape = Shape::of_table(&table(vec![text("c")]));
+    let found = judge_generated(&shape, &["C".to_owned(), "d".to_owned()]);
+    let rules: Vec<_> = found.iter().map(|finding| (finding.rule, finding.verdict)).collect();
+    assert_eq!(rules, [("column-generated", Verdict::SafeIfAgreed)]);
+}
+
+#[test]
 fn what_is_added_is_safe_only_if_it_may_be_null() {
     let old = Shape::of_table(&table(vec![]));
     let with = |nullable| Shape::of_table(&table(vec![column("c", ColumnType::Text, "text", nullable)]));

@@ -123,10 +123,16 @@ impl Evolution {
                     earlier.text.push_str(";\n");
                     earlier.text.push_str(&statement.text);
                 }
+                earlier.generated.extend_from_slice(&statement.generated);
                 earlier.user = statement.user.clone().or_else(|| earlier.user.take());
             }
             None => drop(self.statements.insert(statement.table.clone(), statement.clone())),
         }
+    }
+
+    /// Whether a statement did to the table what no shape shows.
+    pub(crate) fn says_more_than_shapes(&self, table: &TableName) -> bool {
+        self.statements.get(table).is_some_and(|statement| !statement.generated.is_empty())
     }
 
     pub(crate) fn take_statement(&mut self, table: &TableName) -> Option<Statement> {
@@ -201,7 +207,7 @@ mod tests {
             let (mut evolution, table) = (evolution(), TableName::new("s", "t"));
             for text in statements {
                 let (table, text, moved) = (table.clone(), "alter".to_owned(), moved(text));
-                evolution.note(&Statement { table, text, user: None, moved });
+                evolution.note(&Statement { table, text, user: None, moved, generated: Vec::new() });
             }
             let found = evolution.take_statement(&table).unwrap().moved;
             assert_eq!(found, moved(expected), "{statements:?}");

@@ -5,7 +5,7 @@ use super::*;
 
 /// Each table, and behind a colon its renamed and dropped columns, or `?`.
 fn shown_in(sql: &str, sql_mode: u64) -> Vec<String> {
-    let show = |Definition { table: (database, table), moved }: &Definition| {
+    let show = |Definition { table: (database, table), moved, .. }: &Definition| {
         let database = database.as_ref().map(|database| format!("{database}.")).unwrap_or_default();
         let one = |Moved { from, to }: &Moved| format!("{from}→{}", to.as_deref().unwrap_or_default());
         let moved = moved.as_ref().map(|moved| moved.iter().map(one).collect::<Vec<_>>().join(" "));
@@ -39,6 +39,21 @@ fn columns_that_are_renamed_or_dropped() {
         ("ALTER TABLE t ADD (b int, A int), DROP IF EXISTS `a b` RESTRICT, DROP INDEX a", "t:a b→"),
     ] {
         assert_eq!(shown(sql), [expected], "{sql}");
+    }
+}
+
+#[test]
+fn columns_that_become_generated() {
+    for (sql, expected) in [
+        ("ALTER TABLE t MODIFY a int GENERATED ALWAYS AS (b + 1) STORED", &["a"][..]),
+        (
+            "ALTER TABLE t MODIFY COLUMN IF EXISTS `a b` int as(b) virtual, CHANGE c d int AS (e) PERSISTENT",
+            &["a b", "d"],
+        ),
+        ("ALTER TABLE t ADD a int AS (b), MODIFY c int DEFAULT (1 + (2)) COMMENT 'as (x)', ALTER d SET DEFAULT 1", &[]),
+        ("ALTER TABLE t MODIFY a int, RENAME AS u", &[]),
+    ] {
+        assert_eq!(definitions(sql, 0)[0].generated, expected, "{sql}");
     }
 }
 

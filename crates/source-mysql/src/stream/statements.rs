@@ -46,10 +46,16 @@ impl Running {
         for definition in definition::definitions(&text, sql_mode.unwrap_or_default()) {
             let table = self.written(query.database, definition.table);
             if self.patterns.matches(&table) {
+                // The log shows it as before: it is shown once more, so that somebody asks what the statement did to it.
+                if !definition.generated.is_empty() {
+                    let of_it = self.tables.all().filter(|known| known.table.name == table);
+                    of_it.for_each(|known| known.announced = false);
+                }
                 heard.push_back(Statement {
                     table,
                     text: Statement::shortened(&definition::without_secrets(&text, sql_mode.unwrap_or_default())),
                     user: session.and_then(|session| session.invoker).map(|(user, host)| format!("{user}@{host}")),
+                    generated: definition.generated,
                     moved: definition.moved.filter(|_| sql_mode.is_some()),
                 });
             }

@@ -31,6 +31,7 @@ impl Running {
             user: Some(report.user),
             // Columns keep their numbers, which prove more than a text.
             moved: None,
+            generated: Vec::new(),
         });
         Ok(Event::Statement)
     }

@@ -100,18 +100,21 @@ fn sample(state: State) -> Status {
             copy("public.orders", "paused", 801_447, Some(2_300_000)),
             copy("public.products", "waiting", 0, None),
         ],
-        held: vec![HeldStatus {
-            table: "public.orders".into(),
-            topic: "shop.public.orders.parked".into(),
-            since: now - 600,
-            verdict: "corrupts-silently".into(),
-            reason: "column note was renamed to remark (corrupts-silently)".into(),
-            help:
-                "`headwater schema release public.orders --accept` lets its events go on in their topic under the new \
-                   schema, `--new-version` in a new topic"
-                    .into(),
-            returning: false,
-        }],
+        held: vec![held(now)],
+    }
+}
+
+fn held(now: u64) -> HeldStatus {
+    HeldStatus {
+        table: "public.orders".into(),
+        topic: "shop.public.orders.parked".into(),
+        since: now - 600,
+        verdict: "corrupts-silently".into(),
+        reason: "`note` is called `remark` (corrupts-silently)".into(),
+        help: "`headwater schema release public.orders --accept` lets its events go on in their topic under the new schema, \
+               `--new-version` in a new topic"
+            .into(),
+        returning: false,
     }
 }
 

@@ -11,6 +11,7 @@ mod retention;
 mod row;
 mod source;
 mod table;
+pub mod url;
 mod value;
 
 pub use array::{Array, ArrayWriter, Elements, NotAnElement};

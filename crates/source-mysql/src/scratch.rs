@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Purpose};
 use crate::describe::describe;
 use crate::error::Error;
-use crate::{script, url};
+use crate::script;
 
 /// The databases. Dropping the value drops them.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Scratch {
         config.validate()?;
         let mut config = config.clone();
         // It may be the very one that is not there yet.
-        config.url = url::without_database(&config.url);
+        config.url = change::url::with_database(&config.url, "");
         let mut scratch = Self { config, databases: Vec::new() };
         scratch.make(databases)?;
         Ok(scratch)

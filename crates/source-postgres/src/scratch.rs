@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Purpose};
 use crate::describe::describe;
 use crate::error::Error;
-use crate::{script, sql, url};
+use crate::{script, sql};
 
 /// The database. Dropping the value drops it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Scratch {
     pub fn create(config: &Config, name: &str) -> Result<Self, SourceError> {
         config.validate()?;
         let mut inside = config.clone();
-        inside.url = url::with_database(&config.url, name);
+        inside.url = change::url::with_database(&config.url, name);
         Connection::open(config, Purpose::Control).and_then(|mut control| {
             let doing = format!("making the database {name}");
             // The other template may have tables in it, and nobody may be connected to it.

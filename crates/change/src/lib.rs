@@ -9,6 +9,7 @@ mod copies;
 mod position;
 mod retention;
 mod row;
+pub mod script;
 mod source;
 mod table;
 pub mod url;

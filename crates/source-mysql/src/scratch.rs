@@ -96,12 +96,8 @@ impl Scratch {
     ///
     /// The first statement that the server refuses, with its line; [`SourceError::Stop`] when it is not wanted any more.
     pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
-        let statements = script::split(text).map_err(|client| {
-            Error::stop(
-                format!("{file}, line {}: {} is a command of the client's, not SQL", client.line, client.command),
-                "give the SQL alone, and the included file's name on the command line",
-            )
-        })?;
+        let statements = script::split(text)
+            .map_err(|refused| Error::stop(format!("{file}, line {}: {}", refused.line, refused.what), refused.help))?;
         let mut control = Connection::open(&self.config, Purpose::Control)?;
         // As the application's sessions have it: ours is pinned for reading.
         control.execute("setting up the session", "SET SESSION sql_mode = DEFAULT")?;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use change::script::quoted;
 use change::{ColumnType, Described, SourceError, Table};
 
 use crate::catalog;
@@ -162,7 +163,8 @@ fn make_schema(control: &mut Connection, schema: &str) -> Result<(), Error> {
     control.query(&format!("making the schema {schema}"), &statement).map(drop)
 }
 
-/// The type to declare a column with: the one of this name, which is made if the server does not have it.
+/// The type to declare a column with: the one of this name, which is made if the server does not have it. The name is the
+/// registry's, where others write too, and becomes a part of statements: so it has to be one type and nothing else.
 fn ensure_type(
     control: &mut Connection,
     doing: &str,
@@ -170,15 +172,26 @@ fn ensure_type(
     form: &str,
     labels: &[String],
 ) -> Result<String, Error> {
+    if !has_letters_of_a_type(name) {
+        return Err(Error::stop(
+            format!("{doing}: the registered type {name:?} is none of the server's"),
+            "look at who writes to the registry, and give the structure before the migration with --base FILE",
+        ));
+    }
+    // The server reads the text by its grammar of a type; what is none is a syntax error, or not found.
+    let is_there = match control.query(doing, &format!("SELECT to_regtype({}) IS NOT NULL", sql::literal(name))) {
+        Ok(rows) => rows.first().is_some_and(|row| catalog::flag(row, 0)),
+        Err(error) if error.code() == Some(SYNTAX_ERROR) => false,
+        Err(error) => return Err(error),
+    };
+    if is_there {
+        return Ok(name.to_owned());
+    }
     let (element, brackets) = name.strip_suffix("[]").map_or((name, ""), |element| (element, "[]"));
     let form = form.strip_suffix("[]").unwrap_or(form);
     // Of a type that is not there a modifier means nothing.
     let bare = element.split_once('(').map_or(element, |(bare, _)| bare.trim_end());
-    let rows = control.query(doing, &format!("SELECT to_regtype({}) IS NOT NULL", sql::literal(bare)))?;
-    if rows.first().is_some_and(|row| catalog::flag(row, 0)) {
-        return Ok(name.to_owned());
-    }
-    let Some((schema, _)) = split_name(bare) else { return Ok(format!("{form}{brackets}")) };
+    let Some(schema) = schema_of(bare) else { return Ok(format!("{form}{brackets}")) };
     control.query(doing, &format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
     let statement = if labels.is_empty() {
         format!("CREATE DOMAIN {bare} AS {form}")
@@ -190,15 +203,37 @@ fn ensure_type(
     Ok(format!("{bare}{brackets}"))
 }
 
-/// Schema and name of a type as the server prints it, both quoted where they have to be. `None`: it has no schema, and so is
-/// no name that could be made.
-fn split_name(name: &str) -> Option<(&str, &str)> {
-    let mut quoted = false;
-    let dot = name.bytes().position(|byte| {
-        quoted ^= byte == b'"';
-        byte == b'.' && !quoted
-    })?;
-    Some((name.get(..dot)?, name.get(dot + 1..)?))
+const SYNTAX_ERROR: &str = "42601";
+
+/// Whether a text has nothing but what types are written with: no literal, no comment, no end of a statement.
+fn has_letters_of_a_type(name: &str) -> bool {
+    let mut outside = name.split('"').step_by(2);
+    let plain = |letter: char| letter.is_alphanumeric() || "_ .,()[]-".contains(letter);
+    let quotes = name.matches('"').count();
+    quotes % 2 == 0 && outside.all(|part| part.chars().all(plain) && !part.contains("--"))
+}
+
+/// The schema of a type as the server prints it, both quoted where they have to be. `None`: it is no such name, and so none
+/// that could be made.
+fn schema_of(name: &str) -> Option<&str> {
+    // What was taken off as a modifier may have been a part of a name in quotes.
+    if name.matches('"').count() % 2 == 1 {
+        return None;
+    }
+    let (schema, rest) = name.split_at(identifier_length(name)?);
+    let bare = rest.strip_prefix('.')?;
+    (identifier_length(bare)? == bare.len()).then_some(schema)
+}
+
+/// The length of the name that `text` begins with.
+fn identifier_length(text: &str) -> Option<usize> {
+    let length = if text.starts_with('"') {
+        quoted(text, b'"', false)
+    } else {
+        let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+        text.find(|letter| !is_part(letter)).unwrap_or(text.len())
+    };
+    (length > 0).then_some(length)
 }
 
 /// A type whose values have this form.
@@ -226,8 +261,46 @@ mod tests {
 
     #[test]
     fn names_of_types() {
-        assert_eq!(split_name("public.mood"), Some(("public", "mood")));
-        assert_eq!(split_name("\"a.b\".\"c.d\""), Some(("\"a.b\"", "\"c.d\"")));
-        assert_eq!(split_name("type 1234"), None);
+        assert_eq!(schema_of("public.mood"), Some("public"));
+        assert_eq!(schema_of("\"a.b\".\"c.\"\"d\""), Some("\"a.b\""));
+        for name in [
+            "type 1234",
+            "mood",
+            "public.mood as",
+            "a.b.c",
+            "a.",
+            ".b",
+            "\"a\"\"b\"",
+            "public.\"a",
+            "public.\"a\"\"",
+            "",
+        ] {
+            assert_eq!(schema_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_types_are_written_with() {
+        for name in [
+            "numeric(10,-2)",
+            "timestamp(3) with time zone",
+            "\"char\"",
+            "public.\"it's; --\"[]",
+            "größe.ü",
+            "type 1234 (dropped since)",
+        ] {
+            assert!(has_letters_of_a_type(name), "{name}");
+        }
+        for name in [
+            "numeric(4)); copy (select 1) to program 'cmd'; --",
+            "int -- x",
+            "int\n",
+            "int /* x */",
+            "int default $$x$$",
+            "int; drop table t",
+            "\"int",
+        ] {
+            assert!(!has_letters_of_a_type(name), "{name}");
+        }
     }
 }

@@ -122,18 +122,20 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// The server cannot be asked, or refuses.
+    /// The server cannot be asked, or refuses. It is tried once more then, when the value goes.
     pub fn remove(mut self) -> Result<(), SourceError> {
-        Ok(self.drop_database()?)
+        let result = self.drop_database();
+        result.map_err(|error| SourceError::Stop {
+            what: format!("{error}; the database {} may be left behind", self.name),
+            help: format!("run: {};", self.drop_statement()),
+        })
     }
 
     fn drop_database(&mut self) -> Result<(), Error> {
-        if std::mem::replace(&mut self.dropped, true) {
-            return Ok(());
-        }
-        let mut control = Connection::open(&self.outside, Purpose::Control)?;
         let doing = format!("dropping the database {}", self.name);
+        let mut control = Connection::open(&self.outside, Purpose::Control)?;
         control.query(&doing, &self.drop_statement())?;
+        self.dropped = true;
         control.close();
         Ok(())
     }
@@ -152,7 +154,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = self.drop_database() {
+        if !self.dropped
+            && let Err(error) = self.drop_database()
+        {
             tracing::error!(%error, "a database was left behind; run: {};", self.drop_statement());
         }
     }

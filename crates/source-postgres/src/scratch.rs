@@ -214,14 +214,14 @@ fn has_letters_of_a_type(name: &str) -> bool {
     let mut outside = name.split('"').step_by(2);
     let plain = |letter: char| letter.is_alphanumeric() || "_ .,()[]-".contains(letter);
     let quotes = name.matches('"').count();
-    quotes % 2 == 0 && outside.all(|part| part.chars().all(plain) && !part.contains("--"))
+    quotes.is_multiple_of(2) && outside.all(|part| part.chars().all(plain) && !part.contains("--"))
 }
 
 /// The schema of a type as the server prints it, both quoted where they have to be. `None`: it is no such name, and so none
 /// that could be made.
 fn schema_of(name: &str) -> Option<&str> {
     // What was taken off as a modifier may have been a part of a name in quotes.
-    if name.matches('"').count() % 2 == 1 {
+    if !name.matches('"').count().is_multiple_of(2) {
         return None;
     }
     let (schema, rest) = name.split_at(identifier_length(name)?);

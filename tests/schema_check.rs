@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value as Json;
-use testkit::{Database, Flavour, MySqlDatabase, eventually};
+use testkit::{Database, Flavour, MySql, MySqlDatabase, eventually};
 
 use crate::support::{BINARY, PATIENCE, Scene, Store, command};
 
@@ -338,21 +338,28 @@ fn mysql(flavour: Flavour) -> Result<()> {
     let url = scene.database.url();
     let (code, text) = schema(&scene, &["check", "--database", &url])?;
     ensure!(code == 0 && text.ends_with("nothing changes\n"), "{code} {text}");
-    // The server has the database, so nothing may be made or dropped there.
-    let (code, text) = script(&scene, &url, "alter table orders add placed datetime", "breaks-replay")?;
-    ensure!(code == 3 && text.contains("has a database") && text.contains("an empty server"), "{code} {text}");
+    // A server with a database, whichever: nothing may be made or dropped there, and the migration could name it.
+    let empty = MySql::start(flavour)?;
+    let server = empty.maintenance();
+    server.execute("create database billing; create table billing.invoices (id int)")?;
+    for (url, database) in [(url, ""), (server.url(), "billing")] {
+        let (code, text) = script(&scene, &url, "alter table billing.invoices add a int", "breaks-replay")?;
+        ensure!(code == 3 && text.contains("an empty server"), "{code} {text}");
+        ensure!(text.contains(&format!("has a database {database}")), "{text}");
+    }
     assert_eq!(scene.database.value("select count(*) from orders")?, "1");
-    // An empty one: here the same, once the table's database is gone.
-    scene.database.execute(&format!("drop database {}", scene.database.name))?;
+    server.execute("drop database billing")?;
     let (code, text) = script(
         &scene,
-        &url,
+        &server.url(),
         "alter table orders add placed datetime, modify price decimal(12,4) not null;\n\
          delimiter //\ncreate trigger t before insert on orders for each row begin set new.note = 'a'; end//\n",
         "breaks-replay",
     )?;
     ensure!(code == 8 && text.contains("`price` ") && text.contains("`placed` "), "{code} {text}");
     ensure!(!text.contains("already before the migration"), "the table was not rebuilt as it is registered: {text}");
+    let left = "select count(*) from information_schema.schemata where schema_name like 'db%'";
+    assert_eq!(server.value(left)?, "0", "a throw-away database was left behind");
     Ok(())
 }
 

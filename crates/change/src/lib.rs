@@ -9,8 +9,10 @@ mod copies;
 mod position;
 mod retention;
 mod row;
+pub mod script;
 mod source;
 mod table;
+pub mod url;
 mod value;
 
 pub use array::{Array, ArrayWriter, Elements, NotAnElement};

@@ -58,7 +58,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("name", &self.name)
-            .field("url", &url::without_password(&self.url))
+            .field("url", &change::url::without_password(&self.url))
             .field("tables", &self.tables)
             .field("server_id", &self.server_id)
             .finish_non_exhaustive()

@@ -45,7 +45,8 @@ pub fn definitions(sql: &str, sql_mode: u64) -> Vec<Definition> {
     definitions
 }
 
-/// The statement without the passwords that a table's options may hold (`CONNECTION`, `PASSWORD`).
+/// The statement without the passwords that a table's options may hold: a text behind `CONNECTION` or `PASSWORD`, and any
+/// text that looks as if one were in it, as in the options of the engines CONNECT and SPIDER.
 pub fn without_secrets(sql: &str, sql_mode: u64) -> Cow<'_, str> {
     let mut scanner = Scanner::new(sql, sql_mode);
     let (mut text, mut kept, mut is_secret) = (String::new(), 0, false);
@@ -54,15 +55,19 @@ pub fn without_secrets(sql: &str, sql_mode: u64) -> Cow<'_, str> {
         is_secret = match token {
             None => break,
             Some(Token::Word(word)) => ["CONNECTION", "PASSWORD"].iter().any(|name| word.eq_ignore_ascii_case(name)),
-            Some(Token::Text) if is_secret => {
+            Some(Token::Text) => {
                 let (start, end) = scanner.last();
-                text.push_str(sql.get(kept..start).unwrap_or_default());
-                text.push_str("'***'");
-                kept = end;
-                false
+                let hidden = is_secret || holds_password(sql.get(start..end).unwrap_or_default());
+                if hidden {
+                    text.push_str(sql.get(kept..start).unwrap_or_default());
+                    text.push_str("'***'");
+                    kept = end;
+                }
+                // Texts side by side are one.
+                hidden
             }
             Some(Token::Sign('=')) => is_secret,
-            Some(Token::Name(_) | Token::Text | Token::Sign(_)) => false,
+            Some(Token::Name(_) | Token::Sign(_)) => false,
         };
     }
     if kept == 0 {
@@ -70,6 +75,12 @@ pub fn without_secrets(sql: &str, sql_mode: u64) -> Cow<'_, str> {
     }
     text.push_str(sql.get(kept..).unwrap_or_default());
     Cow::Owned(text)
+}
+
+/// Whether a text names a password, or is a URL with one.
+fn holds_password(text: &str) -> bool {
+    let login = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+    text.to_ascii_lowercase().contains("password") || login.is_some_and(|(login, _)| login.contains(':'))
 }
 
 /// What follows DROP where it is no column.

@@ -1,14 +1,14 @@
-//! Databases of its own on a server that somebody gives, to see what a migration makes of tables. They have the names that
-//! the migration uses, so the server must not have them yet; they are dropped with the value.
+//! Databases on a server that somebody gives for that alone, to see what a migration makes of tables. They have the names
+//! that the migration uses, which may name others, too: so the server must have none yet. They are dropped with the value.
 
 use change::{ColumnType, Described, SourceError, Table};
 
-use crate::catalog::{field, identifier, literal, qualified};
+use crate::catalog::{field, identifier, qualified};
 use crate::config::Config;
 use crate::connection::{Connection, Purpose};
 use crate::describe::describe;
 use crate::error::Error;
-use crate::{script, url};
+use crate::script;
 
 /// The databases. Dropping the value drops them.
 #[derive(Debug)]
@@ -23,12 +23,12 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// The server cannot be asked, refuses, or has one of them already: then nothing is made.
+    /// The server cannot be asked, refuses, or has a database that is not the system's: then nothing is made.
     pub fn create(config: &Config, databases: &[String]) -> Result<Self, SourceError> {
         config.validate()?;
         let mut config = config.clone();
         // It may be the very one that is not there yet.
-        config.url = url::without_database(&config.url);
+        config.url = change::url::with_database(&config.url, "");
         let mut scratch = Self { config, databases: Vec::new() };
         scratch.make(databases)?;
         Ok(scratch)
@@ -37,14 +37,13 @@ impl Scratch {
     fn make(&mut self, databases: &[String]) -> Result<(), Error> {
         let mut control = Connection::open(&self.config, Purpose::Control)?;
         let doing = "asking for the databases";
-        let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
-        let names = names.join(", ");
-        let query = format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN ({names})");
-        if let Some(row) = control.query(doing, &query)?.first() {
+        let query = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN \
+             ('mysql', 'information_schema', 'performance_schema', 'sys') LIMIT 1";
+        if let Some(row) = control.query(doing, query)?.first() {
             let name = field(row, 0, doing)?;
             return Err(Error::stop(
                 format!(
-                    "the server has a database {name} already: the check makes and drops it, and would destroy yours"
+                    "the server has a database {name}: the check makes and drops databases, and a migration may name any"
                 ),
                 "give --server an empty server, such as a container that only the check uses",
             ));
@@ -96,12 +95,8 @@ impl Scratch {
     ///
     /// The first statement that the server refuses, with its line; [`SourceError::Stop`] when it is not wanted any more.
     pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
-        let statements = script::split(text).map_err(|client| {
-            Error::stop(
-                format!("{file}, line {}: {} is a command of the client's, not SQL", client.line, client.command),
-                "give the SQL alone, and the included file's name on the command line",
-            )
-        })?;
+        let statements = script::split(text)
+            .map_err(|refused| Error::stop(format!("{file}, line {}: {}", refused.line, refused.what), refused.help))?;
         let mut control = Connection::open(&self.config, Purpose::Control)?;
         // As the application's sessions have it: ours is pinned for reading.
         control.execute("setting up the session", "SET SESSION sql_mode = DEFAULT")?;
@@ -134,37 +129,49 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// The server cannot be asked, or refuses.
+    /// The server cannot be asked, or refuses. It is tried once more then, when the value goes.
     pub fn remove(mut self) -> Result<(), SourceError> {
-        Ok(self.drop_databases()?)
+        let result = self.drop_databases();
+        result.map_err(|error| SourceError::Stop {
+            what: format!("{error}; databases may be left behind: {}", self.databases.join(", ")),
+            help: format!("run: {}", self.drop_statements()),
+        })
     }
 
+    /// Those that are gone are forgotten.
     fn drop_databases(&mut self) -> Result<(), Error> {
-        let databases = std::mem::take(&mut self.databases);
-        if databases.is_empty() {
+        if self.databases.is_empty() {
             return Ok(());
         }
         let mut control = Connection::open(&self.config, Purpose::Control)?;
         let mut result = Ok(());
-        for name in databases {
-            let statement = format!("DROP DATABASE IF EXISTS {}", identifier(&name));
-            let dropped = control.execute(&format!("dropping the database {name}"), &statement);
-            if dropped.is_err() {
-                tracing::error!("a database was left behind; run: {statement};");
-            }
+        self.databases.retain(|name| {
+            let dropped = control.execute(&format!("dropping the database {name}"), &drop_statement(name));
+            let is_left = dropped.is_err();
             // The others go in any case.
-            result = result.and(dropped);
-        }
+            if result.is_ok() {
+                result = dropped;
+            }
+            is_left
+        });
         control.close();
         result
     }
+
+    fn drop_statements(&self) -> String {
+        let statements: Vec<String> = self.databases.iter().map(|name| drop_statement(name) + ";").collect();
+        statements.join(" ")
+    }
+}
+
+fn drop_statement(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {}", identifier(name))
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let databases = self.databases.clone();
         if let Err(error) = self.drop_databases() {
-            tracing::error!(%error, ?databases, "databases were left behind: drop them");
+            tracing::error!(%error, "databases were left behind; run: {}", self.drop_statements());
         }
     }
 }

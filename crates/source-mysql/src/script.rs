@@ -1,127 +1,77 @@
 //! A file of SQL taken apart into its statements, by the rules of the servers' own client: with `DELIMITER`, and without what
 //! is only comment. The connection takes one statement at a time.
 
-/// One statement, without its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Statement<'a> {
-    /// Of its first word, counted from 1.
-    pub(crate) line: usize,
-    pub(crate) sql: &'a str,
-}
-
-/// A line that only the client understands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClientCommand<'a> {
-    pub(crate) line: usize,
-    pub(crate) command: &'a str,
-}
+use change::script::{Cursor, Refused, Statement, quoted};
 
 /// The statements of a file, in their order.
 ///
 /// # Errors
 ///
 /// The first command of the client's own that would change what is run.
-pub(crate) fn split(script: &str) -> Result<Vec<Statement<'_>>, ClientCommand<'_>> {
-    let mut scanner = Scanner { text: script, at: 0, begin: None };
+pub(crate) fn split(script: &str) -> Result<Vec<Statement<'_>>, Refused> {
+    let mut cursor = Cursor::new(script);
     let mut delimiter = ";";
     let mut statements = Vec::new();
-    while let Some(byte) = scanner.byte(0) {
-        if scanner.begin.is_none() && !byte.is_ascii_whitespace() {
-            let line = scanner.line_rest();
+    while let Some(byte) = cursor.byte() {
+        if cursor.is_between() && !byte.is_ascii_whitespace() {
+            let line = cursor.line_rest();
             match line.split_once([' ', '\t']).map(|(word, rest)| (word.to_ascii_lowercase(), rest.trim())) {
                 Some((word, rest)) if word == "delimiter" && !rest.is_empty() => {
                     delimiter = rest;
-                    scanner.at += line.len();
+                    cursor.pass(line.len());
                     continue;
                 }
                 Some((word, _)) if word == "source" || word == "\\." => {
-                    return Err(ClientCommand { line: scanner.line(scanner.at), command: line });
+                    return Err(cursor.refuse(
+                        format!("{line} is a command of the client's, not SQL"),
+                        "give the SQL alone, and the included file's name on the command line",
+                    ));
                 }
                 _ => {}
             }
         }
-        if scanner.rest().starts_with(delimiter) {
-            statements.extend(scanner.take());
-            scanner.at += delimiter.len();
+        if cursor.rest().starts_with(delimiter) {
+            statements.extend(cursor.take());
+            cursor.pass(delimiter.len());
         } else {
-            scanner.step(byte);
+            step(&mut cursor, byte);
         }
     }
-    statements.extend(scanner.take());
+    statements.extend(cursor.take());
     Ok(statements)
 }
 
-struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
-    /// Where the statement begins, once a word of it was met.
-    begin: Option<usize>,
+/// Passes whatever begins here.
+fn step(cursor: &mut Cursor<'_>, byte: u8) {
+    let rest = cursor.rest();
+    if let Some(length) = comment(rest) {
+        cursor.pass(length);
+        return;
+    }
+    if !byte.is_ascii_whitespace() {
+        cursor.begin();
+    }
+    cursor.pass(match byte {
+        b'\'' | b'"' => quoted(rest, byte, true),
+        b'`' => quoted(rest, byte, false),
+        // A delimiter may begin with a letter beyond ASCII: the next look is at a whole one.
+        _ => rest.chars().next().map_or(1, char::len_utf8),
+    });
 }
 
-impl<'a> Scanner<'a> {
-    fn byte(&self, ahead: usize) -> Option<u8> {
-        self.text.as_bytes().get(self.at + ahead).copied()
+/// The length of the comment that `rest` begins with, if it is one.
+fn comment(rest: &str) -> Option<usize> {
+    // The server runs what is in these: /*!40101 … */, MariaDB's /*M! … */.
+    let is_run = rest.starts_with("/*!") || rest.starts_with("/*M!");
+    // Two dashes and no blank: a number's sign, twice.
+    let dashes = rest.strip_prefix("--").filter(|after| after.bytes().next().is_none_or(|byte| byte <= b' '));
+    if rest.starts_with('#') || dashes.is_some() {
+        Some(rest.lines().next().unwrap_or_default().len())
+    } else if rest.starts_with("/*") && !is_run {
+        Some(rest.find("*/").map_or(rest.len(), |end| end + 2))
+    } else {
+        None
     }
-
-    fn rest(&self) -> &'a str {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    fn line_rest(&self) -> &'a str {
-        self.rest().lines().next().unwrap_or_default()
-    }
-
-    fn line(&self, at: usize) -> usize {
-        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
-    }
-
-    /// The statement up to here, if there is more of it than blanks and comments.
-    fn take(&mut self) -> Option<Statement<'a>> {
-        let begin = self.begin.take()?;
-        Some(Statement { line: self.line(begin), sql: self.text.get(begin..self.at).unwrap_or_default().trim_end() })
-    }
-
-    /// Passes whatever begins here.
-    fn step(&mut self, byte: u8) {
-        let rest = self.rest();
-        let comment = match (byte, self.byte(1), self.byte(2)) {
-            (b'#', _, _) => Some(self.line_rest().len()),
-            // Two dashes and no blank: a number's sign, twice.
-            (b'-', Some(b'-'), after) if after.is_none_or(|after| after <= b' ') => Some(self.line_rest().len()),
-            // The server runs what is in these: /*!40101 … */, MariaDB's /*M! … */.
-            (b'/', Some(b'*'), Some(b'!' | b'M')) => None,
-            (b'/', Some(b'*'), _) => Some(rest.find("*/").map_or(rest.len(), |end| end + 2)),
-            _ => None,
-        };
-        if let Some(length) = comment {
-            self.at += length;
-            return;
-        }
-        if !byte.is_ascii_whitespace() && self.begin.is_none() {
-            self.begin = Some(self.at);
-        }
-        self.at += match byte {
-            b'\'' | b'"' => quoted(rest, byte, true),
-            b'`' => quoted(rest, byte, false),
-            // A delimiter may begin with a letter beyond ASCII: the next look is at a whole one.
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
-    }
-}
-
-/// The length of the text or name in quotes that `text` begins with.
-fn quoted(text: &str, quote: u8, backslash: bool) -> usize {
-    let mut at = 1;
-    let bytes = text.as_bytes();
-    while let Some(byte) = bytes.get(at) {
-        match *byte {
-            b'\\' if backslash => at += 2,
-            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
-            byte if byte == quote => return at + 1,
-            _ => at += 1,
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]
@@ -139,6 +89,8 @@ mod tests {
             "select 1 /* a; b */ + 1 -- c; d",
             "select 1 # a; b",
             "/*!40101 SET NAMES utf8mb4 */",
+            "/*M!100616 SET NAMES utf8mb4 */",
+            "select 1 /*Most; of it */ + 1",
             "select 1 --1, 'ü;'",
         ] {
             let script = format!("{whole}\n;\nselect 2;");
@@ -162,7 +114,7 @@ mod tests {
     #[test]
     fn commands_of_the_client() {
         let refused = split("select 1;\nsource other.sql\n").unwrap_err();
-        assert_eq!(refused, ClientCommand { line: 2, command: "source other.sql" });
-        assert_eq!(texts("-- nothing\n# nothing\n/* nothing */;"), Vec::<&str>::new());
+        assert_eq!((refused.line, refused.what.starts_with("source other.sql is")), (2, true));
+        assert_eq!(texts("-- nothing\n# nothing\n/* nothing */;/*Mostly nothing*/;"), Vec::<&str>::new());
     }
 }

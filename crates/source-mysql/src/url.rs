@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use change::url::{self, DatabaseUrl};
 use secrecy::SecretString;
 
 use crate::config::{SslMode, Tls};
@@ -31,8 +32,7 @@ impl Endpoint {
     pub(crate) fn name(&self) -> String {
         match &self.socket {
             Some(path) => path.display().to_string(),
-            None if self.host.contains(':') => format!("[{}]:{}", self.host, self.port),
-            None => format!("{}:{}", self.host, self.port),
+            None => url::place(&self.host, self.port),
         }
     }
 
@@ -41,69 +41,28 @@ impl Endpoint {
     }
 }
 
-/// The URL with `***` for a password, for messages.
-pub(crate) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    match authority.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split_once(':').map_or(user, |(user, _)| user);
-            format!("{scheme}://{user}@{host}{path}")
-        }
-        None => format!("{scheme}://{authority}{path}"),
-    }
-}
-
-/// The same server and login without a database.
-pub(crate) fn without_database(url: &str) -> String {
-    let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
-    let (scheme, rest) = place.split_once("://").unwrap_or(("mysql", place));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{scheme}://{authority}/{query}")
-}
-
 fn bad(url: &str, why: impl std::fmt::Display) -> Error {
     Error::stop(
-        format!("url: {why} in {}", without_password(url)),
+        format!("url: {why} in {}", url::without_password(url)),
         "write mysql://user@host:3306/?ssl-mode=VERIFY_IDENTITY",
     )
 }
 
 pub(crate) fn parse(url: &str) -> Result<Endpoint, Error> {
-    let rest = url
-        .strip_prefix("mysql://")
-        .or_else(|| url.strip_prefix("mariadb://"))
-        .ok_or_else(|| bad(url, "no mysql:// or mariadb:// at the beginning"))?;
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let decode = |text: &str, what: &str| decode(text).ok_or_else(|| bad(url, format!("a bad % escape in the {what}")));
-    let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (user, password) = match login.split_once(':') {
-        Some((user, password)) => (user, Some(SecretString::from(decode(password, "password")?))),
-        None => (login, None),
-    };
-    let user = decode(user, "user")?;
-    if user.is_empty() {
-        return Err(bad(url, "no user"));
-    }
-    let (host, port) = split_port(place);
+    let parts = DatabaseUrl::parse(url, &["mysql", "mariadb"]).map_err(|why| bad(url, why))?;
     let mut endpoint = Endpoint {
-        host: decode(host, "host")?,
-        port: port.map_or(Ok(PORT), |port| parse_port(url, port))?,
+        host: parts.host,
+        port: parts.port.unwrap_or(PORT),
         socket: None,
-        user,
-        database: Some(decode(database, "database")?).filter(|name| !name.is_empty()),
-        password,
+        user: parts.user,
+        database: Some(parts.database).filter(|name| !name.is_empty()),
+        password: parts.password.map(SecretString::from),
         tls: Tls { mode: SslMode::Preferred, root: None, certificate: None, key: None },
         connect_timeout: None,
     };
     let mut mode = None;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or_else(|| bad(url, "a parameter without a value"))?;
-        set(url, &mut endpoint, &mut mode, key, decode(value, key)?)?;
+    for (key, value) in parts.parameters {
+        set(url, &mut endpoint, &mut mode, &key, value)?;
     }
     // As the manual has it: a certificate authority without a mode is there to be asked.
     let default = if endpoint.tls.root.is_some() { SslMode::VerifyCa } else { SslMode::Preferred };
@@ -120,7 +79,7 @@ const PARAMETERS: [&str; 8] =
 fn set(url: &str, endpoint: &mut Endpoint, mode: &mut Option<SslMode>, key: &str, value: String) -> Result<(), Error> {
     match key {
         "host" => endpoint.host = value,
-        "port" => endpoint.port = parse_port(url, &value)?,
+        "port" => endpoint.port = url::port(&value).map_err(|why| bad(url, why))?,
         "socket" if value.starts_with('/') => endpoint.socket = Some(PathBuf::from(value)),
         "socket" => return Err(bad(url, "a socket that is no path from the root on")),
         "ssl-mode" => {
@@ -188,37 +147,6 @@ pub(crate) fn edits(a: &[u8], b: &[u8]) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-fn split_port(place: &str) -> (&str, Option<&str>) {
-    if let Some((host, rest)) = place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return (host, rest.strip_prefix(':'));
-    }
-    match place.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (place, None),
-    }
-}
-
-fn parse_port(url: &str, text: &str) -> Result<u16, Error> {
-    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| bad(url, "a port that is not 1 to 65535"))
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        if *byte == b'%' {
-            let (digits, after) = after.split_at_checked(2)?;
-            let digits = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = after;
-        } else {
-            bytes.push(*byte);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -248,13 +176,16 @@ mod tests {
     }
 
     #[test]
-    fn the_server_without_a_database() {
-        for (url, server) in [
-            ("mysql://me:p%40ss@h:7/shop?ssl-mode=REQUIRED", "mysql://me:p%40ss@h:7/?ssl-mode=REQUIRED"),
-            ("mariadb://me@h", "mariadb://me@h/"),
-        ] {
-            assert_eq!(without_database(url), server);
+    fn no_password_is_in_a_refusal() {
+        for password in ["s3/cret", "s3?cret", "s3/x@y", "s3?a=b@c", "/s3?"] {
+            let error = parse(&format!("mysql://me:{password}@h/d?ssl-mode=REQUIRED")).unwrap_err().to_string();
+            assert!(
+                error.contains("write %2F and %3F in a password") && error.ends_with("in mysql://me@h/d"),
+                "{error}"
+            );
         }
+        let e = parse("mysql://me:s3%2F%3F@h/d").unwrap();
+        assert_eq!((e.host.as_str(), e.password.unwrap().expose_secret()), ("h", "s3/?"));
     }
 
     #[test]

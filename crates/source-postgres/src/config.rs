@@ -62,7 +62,7 @@ pub(crate) const DEFAULT_QUEUE_BYTES: usize = 8 << 20;
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("url", &url::without_password(&self.url))
+            .field("url", &change::url::without_password(&self.url))
             .field("tables", &self.tables)
             .field("slot", &self.slot)
             .field("publication", &self.publication)

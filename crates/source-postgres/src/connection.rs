@@ -11,6 +11,7 @@ use postgres_protocol::message::frontend::{self, BindError};
 use crate::auth;
 use crate::config::{Config, SslMode};
 use crate::error::{CERTIFICATE, Error, ServerError};
+use crate::script;
 use crate::tls;
 use crate::transport::{Socket, TlsFailure, Transport};
 use crate::url::Endpoint;
@@ -218,6 +219,8 @@ impl Connection {
                 b'D' => rows.push(data_row(&body).map_err(Error::wire(doing))?),
                 b'C' | b'I' => {}
                 b'Z' => return failed.map_or(Ok(rows), Err),
+                // Only the SQL of a person's file can ask for a copy; there is nothing to give to the server.
+                b'G' => return Err(Error::stop(format!("{doing}: {}", script::COPY_IN), script::COPY_IN_HELP)),
                 number => return Err(unexpected(doing, number)),
             }
         }

@@ -30,9 +30,25 @@ impl Report {
     /// # Errors
     ///
     /// Somebody else's message: everybody may write one.
-    pub(crate) fn read(content: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(content)
+    pub(crate) fn read(content: &[u8]) -> Result<Self, NotOurs> {
+        let report: Self = serde_json::from_slice(content)?;
+        // The statement is cut where it is kept; what else is kept has to be as short as the server makes it.
+        let names = [&report.schema, &report.table, &report.user];
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+        if longest > LONGEST_NAME { Err(NotOurs::Name(longest)) } else { Ok(report) }
     }
+}
+
+/// The server has so many bytes for a name, in the database's encoding, so there are no more letters (`NAMEDATALEN`).
+const LONGEST_NAME: usize = 63;
+
+/// Why a message is none of the trigger's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotOurs {
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    #[error("a name of {0} letters, and none has more than {LONGEST_NAME}")]
+    Name(usize),
 }
 
 /// Whether the trigger is there, and whether it is enabled. `None`: it is not there.
@@ -84,6 +100,21 @@ mod tests {
             [&b""[..], b"x", b"{}", b"[]", br#"{"schema":1,"table":"t","oid":1,"statement":"","user":""}"#, b"\xff"]
         {
             assert!(Report::read(content).is_err());
+        }
+    }
+
+    #[test]
+    fn names_are_as_short_as_the_server_makes_them() {
+        let report = |schema: usize, table: usize, user: usize| {
+            let text = |length: usize| "é".repeat(length);
+            let report = serde_json::json!({
+                "schema": text(schema), "table": text(table), "user": text(user), "oid": 1, "statement": text(9999),
+            });
+            Report::read(report.to_string().as_bytes())
+        };
+        assert!(report(63, 63, 63).is_ok());
+        for (schema, table, user) in [(64, 1, 1), (1, 64, 1), (1, 1, 64)] {
+            assert!(report(schema, table, user).unwrap_err().to_string().contains("64 letters"));
         }
     }
 }

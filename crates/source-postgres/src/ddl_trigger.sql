@@ -5,10 +5,11 @@
 --
 -- A statement that creates, alters or drops a table writes a logical message into the log, in its own transaction:
 -- it stands before the first row of the new shape, and is rolled back with the statement. Whatever goes wrong here is a
--- warning to whoever runs the statement: the statement itself is carried out. Who reads the log can read the text; a text
--- that seems to hold a password is not written.
+-- warning to whoever runs the statement: the statement itself is carried out. Who reads the log can read the text; the whole
+-- text is left out where it may hold a password: the word `password` with a text literal anywhere behind it, or a URL with a
+-- login (`://user:…@`).
 --
--- To remove it:
+-- Run again, it makes everything anew. To remove it:
 --
 --   DROP EVENT TRIGGER IF EXISTS headwater_ddl;
 --   DROP EVENT TRIGGER IF EXISTS headwater_ddl_drop;
@@ -17,18 +18,26 @@
 
 BEGIN;
 
-CREATE SCHEMA IF NOT EXISTS headwater;
+-- The function runs with the rights of whoever changes a table, a superuser too. So nothing is kept that is there already:
+-- whoever owned the function or the schema could put other code into it.
+DROP EVENT TRIGGER IF EXISTS headwater_ddl;
+DROP EVENT TRIGGER IF EXISTS headwater_ddl_drop;
+DROP FUNCTION IF EXISTS headwater.report_ddl();
+DROP SCHEMA IF EXISTS headwater;
 
-CREATE OR REPLACE FUNCTION headwater.report_ddl() RETURNS event_trigger
+CREATE SCHEMA headwater;
+
+CREATE FUNCTION headwater.report_ddl() RETURNS event_trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $report$
 DECLARE
-    -- One letter more than is kept, so that headwater sees that there was more.
-    statement text := left(current_query(), 16385);
+    statement text := current_query();
     defined record;
 BEGIN
-    IF statement ~* '\mpassword\s*(=|''|e''|u&''|\$)' THEN
+    IF statement ~* 'password.*[''$]|://.*:.*@' THEN
         statement := '(left out: it may hold a password)';
     END IF;
+    -- One letter more than is kept, so that headwater sees that there was more.
+    statement := left(statement, 16385);
     IF tg_event = 'sql_drop' THEN
         -- A type that is dropped with CASCADE takes the columns along that have it.
         FOR defined IN
@@ -67,8 +76,6 @@ EXCEPTION WHEN OTHERS THEN
 END
 $report$;
 
-DROP EVENT TRIGGER IF EXISTS headwater_ddl;
-DROP EVENT TRIGGER IF EXISTS headwater_ddl_drop;
 CREATE EVENT TRIGGER headwater_ddl ON ddl_command_end EXECUTE FUNCTION headwater.report_ddl();
 CREATE EVENT TRIGGER headwater_ddl_drop ON sql_drop EXECUTE FUNCTION headwater.report_ddl();
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use change::script::quoted;
 use change::{ColumnType, Described, SourceError, Table};
 
 use crate::catalog;
@@ -10,7 +11,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Purpose};
 use crate::describe::describe;
 use crate::error::Error;
-use crate::{script, sql, url};
+use crate::{script, sql};
 
 /// The database. Dropping the value drops it.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Scratch {
     pub fn create(config: &Config, name: &str) -> Result<Self, SourceError> {
         config.validate()?;
         let mut inside = config.clone();
-        inside.url = url::with_database(&config.url, name);
+        inside.url = change::url::with_database(&config.url, name);
         Connection::open(config, Purpose::Control).and_then(|mut control| {
             let doing = format!("making the database {name}");
             // The other template may have tables in it, and nobody may be connected to it.
@@ -87,12 +88,8 @@ impl Scratch {
     ///
     /// The first statement that the server refuses, with its line; [`SourceError::Stop`] when it is not wanted any more.
     pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
-        let statements = script::split(text).map_err(|meta| {
-            Error::stop(
-                format!("{file}, line {}: {} is a command of psql's, not SQL", meta.line, meta.command),
-                "give the SQL alone: put the included file's name on the command line, and take other commands out",
-            )
-        })?;
+        let statements = script::split(text)
+            .map_err(|refused| Error::stop(format!("{file}, line {}: {}", refused.line, refused.what), refused.help))?;
         let mut control = self.session()?;
         for statement in statements {
             if !wanted() {
@@ -101,7 +98,12 @@ impl Scratch {
                     help: "nothing is left on the server; run the check again".to_owned(),
                 });
             }
-            control.query(&format!("{file}, line {}", statement.line), statement.sql)?;
+            let doing = format!("{file}, line {}", statement.line);
+            if script::is_event_trigger(statement.sql) {
+                tracing::warn!("{doing}: an event trigger changes no table, and needs a superuser: left out");
+                continue;
+            }
+            control.query(&doing, statement.sql)?;
         }
         control.close();
         Ok(())
@@ -120,18 +122,20 @@ impl Scratch {
     ///
     /// # Errors
     ///
-    /// The server cannot be asked, or refuses.
+    /// The server cannot be asked, or refuses. It is tried once more then, when the value goes.
     pub fn remove(mut self) -> Result<(), SourceError> {
-        Ok(self.drop_database()?)
+        let result = self.drop_database();
+        result.map_err(|error| SourceError::Stop {
+            what: format!("{error}; the database {} may be left behind", self.name),
+            help: format!("run: {};", self.drop_statement()),
+        })
     }
 
     fn drop_database(&mut self) -> Result<(), Error> {
-        if std::mem::replace(&mut self.dropped, true) {
-            return Ok(());
-        }
-        let mut control = Connection::open(&self.outside, Purpose::Control)?;
         let doing = format!("dropping the database {}", self.name);
+        let mut control = Connection::open(&self.outside, Purpose::Control)?;
         control.query(&doing, &self.drop_statement())?;
+        self.dropped = true;
         control.close();
         Ok(())
     }
@@ -150,7 +154,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = self.drop_database() {
+        if !self.dropped
+            && let Err(error) = self.drop_database()
+        {
             tracing::error!(%error, "a database was left behind; run: {};", self.drop_statement());
         }
     }
@@ -161,7 +167,8 @@ fn make_schema(control: &mut Connection, schema: &str) -> Result<(), Error> {
     control.query(&format!("making the schema {schema}"), &statement).map(drop)
 }
 
-/// The type to declare a column with: the one of this name, which is made if the server does not have it.
+/// The type to declare a column with: the one of this name, which is made if the server does not have it. The name is the
+/// registry's, where others write too, and becomes a part of statements: so it has to be one type and nothing else.
 fn ensure_type(
     control: &mut Connection,
     doing: &str,
@@ -169,15 +176,26 @@ fn ensure_type(
     form: &str,
     labels: &[String],
 ) -> Result<String, Error> {
+    if !has_letters_of_a_type(name) {
+        return Err(Error::stop(
+            format!("{doing}: the registered type {name:?} is none of the server's"),
+            "look at who writes to the registry, and give the structure before the migration with --base FILE",
+        ));
+    }
+    // The server reads the text by its grammar of a type; what is none is a syntax error, or not found.
+    let is_there = match control.query(doing, &format!("SELECT to_regtype({}) IS NOT NULL", sql::literal(name))) {
+        Ok(rows) => rows.first().is_some_and(|row| catalog::flag(row, 0)),
+        Err(error) if error.code() == Some(SYNTAX_ERROR) => false,
+        Err(error) => return Err(error),
+    };
+    if is_there {
+        return Ok(name.to_owned());
+    }
     let (element, brackets) = name.strip_suffix("[]").map_or((name, ""), |element| (element, "[]"));
     let form = form.strip_suffix("[]").unwrap_or(form);
     // Of a type that is not there a modifier means nothing.
     let bare = element.split_once('(').map_or(element, |(bare, _)| bare.trim_end());
-    let rows = control.query(doing, &format!("SELECT to_regtype({}) IS NOT NULL", sql::literal(bare)))?;
-    if rows.first().is_some_and(|row| catalog::flag(row, 0)) {
-        return Ok(name.to_owned());
-    }
-    let Some((schema, _)) = split_name(bare) else { return Ok(format!("{form}{brackets}")) };
+    let Some(schema) = schema_of(bare) else { return Ok(format!("{form}{brackets}")) };
     control.query(doing, &format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
     let statement = if labels.is_empty() {
         format!("CREATE DOMAIN {bare} AS {form}")
@@ -189,15 +207,37 @@ fn ensure_type(
     Ok(format!("{bare}{brackets}"))
 }
 
-/// Schema and name of a type as the server prints it, both quoted where they have to be. `None`: it has no schema, and so is
-/// no name that could be made.
-fn split_name(name: &str) -> Option<(&str, &str)> {
-    let mut quoted = false;
-    let dot = name.bytes().position(|byte| {
-        quoted ^= byte == b'"';
-        byte == b'.' && !quoted
-    })?;
-    Some((name.get(..dot)?, name.get(dot + 1..)?))
+const SYNTAX_ERROR: &str = "42601";
+
+/// Whether a text has nothing but what types are written with: no literal, no comment, no end of a statement.
+fn has_letters_of_a_type(name: &str) -> bool {
+    let mut outside = name.split('"').step_by(2);
+    let plain = |letter: char| letter.is_alphanumeric() || "_ .,()[]-".contains(letter);
+    let quotes = name.matches('"').count();
+    quotes.is_multiple_of(2) && outside.all(|part| part.chars().all(plain) && !part.contains("--"))
+}
+
+/// The schema of a type as the server prints it, both quoted where they have to be. `None`: it is no such name, and so none
+/// that could be made.
+fn schema_of(name: &str) -> Option<&str> {
+    // What was taken off as a modifier may have been a part of a name in quotes.
+    if !name.matches('"').count().is_multiple_of(2) {
+        return None;
+    }
+    let (schema, rest) = name.split_at(identifier_length(name)?);
+    let bare = rest.strip_prefix('.')?;
+    (identifier_length(bare)? == bare.len()).then_some(schema)
+}
+
+/// The length of the name that `text` begins with.
+fn identifier_length(text: &str) -> Option<usize> {
+    let length = if text.starts_with('"') {
+        quoted(text, b'"', false)
+    } else {
+        let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+        text.find(|letter| !is_part(letter)).unwrap_or(text.len())
+    };
+    (length > 0).then_some(length)
 }
 
 /// A type whose values have this form.
@@ -225,8 +265,46 @@ mod tests {
 
     #[test]
     fn names_of_types() {
-        assert_eq!(split_name("public.mood"), Some(("public", "mood")));
-        assert_eq!(split_name("\"a.b\".\"c.d\""), Some(("\"a.b\"", "\"c.d\"")));
-        assert_eq!(split_name("type 1234"), None);
+        assert_eq!(schema_of("public.mood"), Some("public"));
+        assert_eq!(schema_of("\"a.b\".\"c.\"\"d\""), Some("\"a.b\""));
+        for name in [
+            "type 1234",
+            "mood",
+            "public.mood as",
+            "a.b.c",
+            "a.",
+            ".b",
+            "\"a\"\"b\"",
+            "public.\"a",
+            "public.\"a\"\"",
+            "",
+        ] {
+            assert_eq!(schema_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_types_are_written_with() {
+        for name in [
+            "numeric(10,-2)",
+            "timestamp(3) with time zone",
+            "\"char\"",
+            "public.\"it's; --\"[]",
+            "größe.ü",
+            "type 1234 (dropped since)",
+        ] {
+            assert!(has_letters_of_a_type(name), "{name}");
+        }
+        for name in [
+            "numeric(4)); copy (select 1) to program 'cmd'; --",
+            "int -- x",
+            "int\n",
+            "int /* x */",
+            "int default $$x$$",
+            "int; drop table t",
+            "\"int",
+        ] {
+            assert!(!has_letters_of_a_type(name), "{name}");
+        }
     }
 }

@@ -1,20 +1,7 @@
 //! A file of SQL taken apart into its statements, by the rules that psql has: so that each runs in a transaction of its own,
 //! as in a migration, unless the file itself says BEGIN.
 
-/// One statement, without the semicolon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Statement<'a> {
-    /// Of its first word, counted from 1.
-    pub(crate) line: usize,
-    pub(crate) sql: &'a str,
-}
-
-/// A line that only psql understands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MetaCommand<'a> {
-    pub(crate) line: usize,
-    pub(crate) command: &'a str,
-}
+use change::script::{Cursor, Refused, Statement, quoted};
 
 /// What `pg_dump` writes around a dump for psql's own safety; it means nothing here.
 const HARMLESS: [&str; 2] = ["\\restrict", "\\unrestrict"];
@@ -23,22 +10,29 @@ const HARMLESS: [&str; 2] = ["\\restrict", "\\unrestrict"];
 ///
 /// # Errors
 ///
-/// The first command of psql's own that would change what is run.
-pub(crate) fn split(script: &str) -> Result<Vec<Statement<'_>>, MetaCommand<'_>> {
-    let mut scanner = Scanner { text: script, at: 0, begin: None, depth: 0, blocks: 0, words: Vec::new() };
+/// The first thing that only psql can run.
+pub(crate) fn split(script: &str) -> Result<Vec<Statement<'_>>, Refused> {
+    let mut scanner = Scanner { cursor: Cursor::new(script), depth: 0, blocks: 0, words: Vec::new() };
     let mut statements = Vec::new();
-    while let Some(byte) = scanner.byte(0) {
+    while let Some(byte) = scanner.cursor.byte() {
         match byte {
-            b'\\' if scanner.begin.is_none() => {
-                let command = scanner.line_rest();
+            b'\\' if scanner.cursor.is_between() => {
+                let command = scanner.cursor.line_rest();
                 if !HARMLESS.iter().any(|harmless| command.starts_with(harmless)) {
-                    return Err(MetaCommand { line: scanner.line(scanner.at), command });
+                    return Err(scanner.cursor.refuse(
+                        format!("{command} is a command of psql's, not SQL"),
+                        "give the SQL alone: put the included file's name on the command line, and take other commands out",
+                    ));
                 }
-                scanner.at += command.len();
+                scanner.cursor.pass(command.len());
             }
             b';' if scanner.depth == 0 && scanner.blocks == 0 => {
-                statements.extend(scanner.take());
-                scanner.at += 1;
+                let statement = scanner.take();
+                if let Some(copy) = statement.filter(|statement| is_copy_in(statement.sql)) {
+                    return Err(Refused { line: copy.line, what: COPY_IN.to_owned(), help: COPY_IN_HELP });
+                }
+                statements.extend(statement);
+                scanner.cursor.pass(1);
             }
             _ => scanner.step(byte),
         }
@@ -47,11 +41,29 @@ pub(crate) fn split(script: &str) -> Result<Vec<Statement<'_>>, MetaCommand<'_>>
     Ok(statements)
 }
 
+pub(crate) const COPY_IN: &str = "COPY FROM STDIN cannot be run here";
+pub(crate) const COPY_IN_HELP: &str = "use INSERT, or dump the structure only (pg_dump --schema-only)";
+
+/// Whether data follows the statement, which are no SQL. A way of writing it that is not found here is found by the server.
+fn is_copy_in(sql: &str) -> bool {
+    let words: Vec<String> = sql.split_ascii_whitespace().map(str::to_ascii_lowercase).collect();
+    words.first().is_some_and(|first| first == "copy") && words.windows(2).any(|pair| pair == ["from", "stdin"])
+}
+
+/// Whether a statement is about an event trigger: it changes no table, and needs a superuser.
+pub(crate) fn is_event_trigger(sql: &str) -> bool {
+    let mut words = sql.split_ascii_whitespace().map(str::to_ascii_lowercase);
+    let verb = words.next().unwrap_or_default();
+    let is_known = match verb.as_str() {
+        "create" | "alter" | "drop" => true,
+        "comment" => words.next().is_some_and(|word| word == "on"),
+        _ => false,
+    };
+    is_known && words.next().is_some_and(|word| word == "event") && words.next().is_some_and(|word| word == "trigger")
+}
+
 struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
-    /// Where the statement begins, once a word of it was met.
-    begin: Option<usize>,
+    cursor: Cursor<'a>,
     /// Of round brackets.
     depth: usize,
     /// Of a routine's body in SQL: `BEGIN ATOMIC … END`, with `CASE … END` inside.
@@ -61,49 +73,25 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn byte(&self, ahead: usize) -> Option<u8> {
-        self.text.as_bytes().get(self.at + ahead).copied()
-    }
-
-    fn rest(&self) -> &'a str {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    fn line_rest(&self) -> &'a str {
-        self.rest().lines().next().unwrap_or_default()
-    }
-
-    fn line(&self, at: usize) -> usize {
-        1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
-    }
-
-    /// The statement up to here, if there is more of it than blanks and comments.
     fn take(&mut self) -> Option<Statement<'a>> {
-        let begin = self.begin.take();
         (self.depth, self.blocks) = (0, 0);
         self.words.clear();
-        let begin = begin?;
-        Some(Statement { line: self.line(begin), sql: self.text.get(begin..self.at).unwrap_or_default().trim_end() })
+        self.cursor.take()
     }
 
     /// Passes whatever begins here.
     fn step(&mut self, byte: u8) {
-        let comment = match (byte, self.byte(1)) {
-            (b'-', Some(b'-')) => Some(self.line_rest().len()),
-            (b'/', Some(b'*')) => Some(comment(self.rest())),
-            _ => None,
-        };
-        if let Some(length) = comment {
-            self.at += length;
+        let rest = self.cursor.rest();
+        if rest.starts_with("--") || rest.starts_with("/*") {
+            self.cursor.pass(comment(rest));
             return;
         }
-        if !byte.is_ascii_whitespace() && self.begin.is_none() {
-            self.begin = Some(self.at);
+        if !byte.is_ascii_whitespace() {
+            self.cursor.begin();
         }
         match byte {
-            b'\'' => self.at += quoted(self.rest(), b'\'', false),
-            b'"' => self.at += quoted(self.rest(), b'"', false),
-            b'$' => self.at += dollar(self.rest()),
+            b'\'' | b'"' => self.cursor.pass(quoted(rest, byte, false)),
+            b'$' => self.cursor.pass(dollar(rest)),
             _ if is_word(byte) => self.word(),
             _ => {
                 match byte {
@@ -111,17 +99,18 @@ impl<'a> Scanner<'a> {
                     b')' => self.depth = self.depth.saturating_sub(1),
                     _ => {}
                 }
-                self.at += 1;
+                self.cursor.pass(1);
             }
         }
     }
 
     fn word(&mut self) {
-        let length = self.rest().bytes().take_while(|byte| is_word(*byte) || *byte == b'$').count();
-        let word = self.rest().get(..length).unwrap_or_default().to_ascii_lowercase();
-        self.at += length;
-        if word == "e" && self.byte(0) == Some(b'\'') {
-            self.at += quoted(self.rest(), b'\'', true);
+        let rest = self.cursor.rest();
+        let length = rest.bytes().take_while(|byte| is_word(*byte) || *byte == b'$').count();
+        let word = rest.get(..length).unwrap_or_default().to_ascii_lowercase();
+        self.cursor.pass(length);
+        if word == "e" && self.cursor.byte() == Some(b'\'') {
+            self.cursor.pass(quoted(self.cursor.rest(), b'\'', true));
             return;
         }
         let routine = self.words.first().is_some_and(|first| first == "create")
@@ -144,8 +133,11 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
-/// The length of the comment that `text` begins with; comments nest.
+/// The length of the comment that `text` begins with; those in `/* */` nest.
 fn comment(text: &str) -> usize {
+    if text.starts_with("--") {
+        return text.lines().next().unwrap_or_default().len();
+    }
     let (bytes, mut at, mut depth) = (text.as_bytes(), 0, 0_usize);
     while at < bytes.len() {
         match (bytes.get(at), bytes.get(at + 1)) {
@@ -155,21 +147,6 @@ fn comment(text: &str) -> usize {
         }
         if depth == 0 {
             return at;
-        }
-    }
-    text.len()
-}
-
-/// The length of the text or name in quotes that `text` begins with.
-fn quoted(text: &str, quote: u8, backslash: bool) -> usize {
-    let mut at = 1;
-    let bytes = text.as_bytes();
-    while let Some(byte) = bytes.get(at) {
-        match *byte {
-            b'\\' if backslash => at += 2,
-            byte if byte == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
-            byte if byte == quote => return at + 1,
-            _ => at += 1,
         }
     }
     text.len()
@@ -222,7 +199,34 @@ mod tests {
     fn commands_of_psql() {
         assert_eq!(texts("\\restrict abc\nselect 1;\n\\unrestrict abc\n"), ["select 1"]);
         let refused = split("select 1;\n\\i other.sql\nselect 2;").unwrap_err();
-        assert_eq!(refused, MetaCommand { line: 2, command: "\\i other.sql" });
+        assert_eq!((refused.line, refused.what.as_str()), (2, "\\i other.sql is a command of psql's, not SQL"));
+    }
+
+    #[test]
+    fn data_are_no_sql() {
+        for copy in ["COPY public.t (a, b) FROM stdin", "copy t\nfrom STDIN with (format csv)"] {
+            let refused = split(&format!("select 1; {copy};\n\\N\tit's\n\\.\n")).unwrap_err();
+            assert_eq!(refused.what, "COPY FROM STDIN cannot be run here");
+            assert!(refused.help.contains("--schema-only"));
+        }
+        assert_eq!(texts("copy t to '/tmp/from stdin'; copy t from '/tmp/t'").len(), 2);
+    }
+
+    #[test]
+    fn event_triggers_are_known_by_their_words() {
+        for sql in [
+            "CREATE EVENT TRIGGER a ON ddl_command_end EXECUTE FUNCTION f()",
+            "alter event\ttrigger a disable",
+            "drop event trigger if exists a",
+            "COMMENT ON EVENT TRIGGER a IS 'x'",
+        ] {
+            assert!(is_event_trigger(sql), "{sql}");
+        }
+        for sql in
+            ["create trigger event before insert on t", "create table event (a int)", "comment on table event is 'x'"]
+        {
+            assert!(!is_event_trigger(sql), "{sql}");
+        }
     }
 
     #[test]

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use change::url::{self, DatabaseUrl};
 use secrecy::SecretString;
 
 use crate::config::{SslMode, Tls};
 use crate::error::Error;
+
+const PORT: u16 = 5432;
 
 /// Where the server is and who we are there.
 #[derive(Debug)]
@@ -24,13 +27,7 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// For messages.
     pub(crate) fn name(&self) -> String {
-        if self.is_unix() {
-            format!("{}/.s.PGSQL.{}", self.host, self.port)
-        } else if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        if self.is_unix() { format!("{}/.s.PGSQL.{}", self.host, self.port) } else { url::place(&self.host, self.port) }
     }
 
     pub(crate) fn is_unix(&self) -> bool {
@@ -38,70 +35,26 @@ impl Endpoint {
     }
 }
 
-/// The URL with `***` for a password, for messages.
-pub(crate) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    match authority.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split_once(':').map_or(user, |(user, _)| user);
-            format!("{scheme}://{user}@{host}{path}")
-        }
-        None => format!("{scheme}://{authority}{path}"),
-    }
-}
-
-/// The same server and login for another database. The name needs no escape: it is one that we made.
-pub(crate) fn with_database(url: &str, database: &str) -> String {
-    let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
-    let (scheme, rest) = place.split_once("://").unwrap_or(("postgres", place));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{scheme}://{authority}/{database}{query}")
-}
-
 fn bad(url: &str, why: impl std::fmt::Display) -> Error {
     Error::stop(
-        format!("url: {why} in {}", without_password(url)),
+        format!("url: {why} in {}", url::without_password(url)),
         "write postgres://user@host:5432/database?sslmode=verify-full",
     )
 }
 
 pub(crate) fn parse(url: &str) -> Result<Endpoint, Error> {
-    let rest = url
-        .strip_prefix("postgres://")
-        .or_else(|| url.strip_prefix("postgresql://"))
-        .ok_or_else(|| bad(url, "no postgres:// at the beginning"))?;
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let decode = |text: &str, what: &str| decode(text).ok_or_else(|| bad(url, format!("a bad % escape in the {what}")));
-    let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (user, password) = match login.split_once(':') {
-        Some((user, password)) => (user, Some(SecretString::from(decode(password, "password")?))),
-        None => (login, None),
-    };
-    let user = decode(user, "user")?;
-    if user.is_empty() {
-        return Err(bad(url, "no user"));
-    }
-    let (host, port) = split_port(place);
+    let parts = DatabaseUrl::parse(url, &["postgres", "postgresql"]).map_err(|why| bad(url, why))?;
     let mut endpoint = Endpoint {
-        host: decode(host, "host")?,
-        port: parse_port(url, port.unwrap_or("5432"))?,
-        database: match decode(database, "database")? {
-            name if name.is_empty() => user.clone(),
-            name => name,
-        },
-        user,
-        password,
+        host: parts.host,
+        port: parts.port.unwrap_or(PORT),
+        database: if parts.database.is_empty() { parts.user.clone() } else { parts.database },
+        user: parts.user,
+        password: parts.password.map(SecretString::from),
         tls: Tls { mode: SslMode::Prefer, root: None, certificate: None, key: None },
         connect_timeout: None,
     };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or_else(|| bad(url, "a parameter without a value"))?;
-        set(url, &mut endpoint, key, decode(value, key)?)?;
+    for (key, value) in parts.parameters {
+        set(url, &mut endpoint, &key, value)?;
     }
     if endpoint.host.is_empty() {
         "localhost".clone_into(&mut endpoint.host);
@@ -112,7 +65,7 @@ pub(crate) fn parse(url: &str) -> Result<Endpoint, Error> {
 fn set(url: &str, endpoint: &mut Endpoint, key: &str, value: String) -> Result<(), Error> {
     match key {
         "host" => endpoint.host = value,
-        "port" => endpoint.port = parse_port(url, &value)?,
+        "port" => endpoint.port = url::port(&value).map_err(|why| bad(url, why))?,
         "sslmode" => {
             endpoint.tls.mode = match value.as_str() {
                 "disable" => SslMode::Disable,
@@ -135,37 +88,6 @@ fn set(url: &str, endpoint: &mut Endpoint, key: &str, value: String) -> Result<(
         _ => return Err(bad(url, format!("the unknown parameter {key:?}"))),
     }
     Ok(())
-}
-
-fn split_port(place: &str) -> (&str, Option<&str>) {
-    if let Some((host, rest)) = place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return (host, rest.strip_prefix(':'));
-    }
-    match place.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (place, None),
-    }
-}
-
-fn parse_port(url: &str, text: &str) -> Result<u16, Error> {
-    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| bad(url, "a port that is not 1 to 65535"))
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        if *byte == b'%' {
-            let (digits, after) = after.split_at_checked(2)?;
-            let digits = std::str::from_utf8(digits).ok().filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = after;
-        } else {
-            bytes.push(*byte);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
 }
 
 #[cfg(test)]
@@ -193,14 +115,16 @@ mod tests {
     }
 
     #[test]
-    fn another_database_of_the_same_server() {
-        for (url, other) in [
-            ("postgres://me:p%40ss@h:6543/shop?sslmode=require", "postgres://me:p%40ss@h:6543/check?sslmode=require"),
-            ("postgres://me@h", "postgres://me@h/check"),
-            ("postgresql://me@/shop?host=/run/pg", "postgresql://me@/check?host=/run/pg"),
-        ] {
-            assert_eq!(with_database(url, "check"), other);
+    fn no_password_is_in_a_refusal() {
+        for password in ["s3/cret", "s3?cret", "s3/x@y", "s3?a=b@c", "/s3?"] {
+            let error = parse(&format!("postgres://me:{password}@h/d?sslmode=require")).unwrap_err().to_string();
+            assert!(
+                error.contains("write %2F and %3F in a password") && error.ends_with("in postgres://me@h/d"),
+                "{error}"
+            );
         }
+        let e = parse("postgres://me:s3%2F%3F@h/d").unwrap();
+        assert_eq!((e.host.as_str(), e.password.unwrap().expose_secret()), ("h", "s3/?"));
     }
 
     #[test]

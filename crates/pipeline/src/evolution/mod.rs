@@ -111,7 +111,7 @@ impl Evolution {
     /// A statement was seen in the log.
     pub(crate) fn note(&mut self, statement: &Statement) {
         // Of tables that never have a row again. Whose statement is forgotten is judged without it.
-        if self.statements.values().map(|kept| kept.text.len()).sum::<usize>() > MOST_STATEMENTS {
+        if self.statements.values().map(|kept| STATEMENT + kept.text.len()).sum::<usize>() > MOST_STATEMENTS {
             self.statements.clear();
         }
         match self.statements.get_mut(&statement.table) {
@@ -153,6 +153,8 @@ fn both(first: Vec<Moved>, then: &[Moved]) -> Vec<Moved> {
     first.into_iter().map(on).chain(more).collect()
 }
 
+/// Bytes of a statement beside its text: names have at most 64 letters.
+const STATEMENT: usize = 1 << 10;
 /// Bytes of statements kept for one table, and for all.
 const LONGEST_STATEMENTS: usize = 64 << 10;
 const MOST_STATEMENTS: usize = 1 << 20;

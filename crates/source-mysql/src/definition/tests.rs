@@ -167,3 +167,22 @@ fn passwords_of_options_are_not_kept() {
     let sql = "ALTER TABLE t ADD password varchar(9) default 'x', ADD connection text comment 'y'";
     assert!(matches!(without_secrets(sql, 0), Cow::Borrowed(text) if text == sql));
 }
+
+#[test]
+fn a_text_with_a_password_in_it_is_not_kept() {
+    for (sql, kept) in [
+        (
+            "CREATE TABLE t (a int COMMENT 'x') ENGINE=CONNECT OPTION_LIST='user=u,Password=s3cret' COMMENT='y'",
+            "CREATE TABLE t (a int COMMENT 'x') ENGINE=CONNECT OPTION_LIST='***' COMMENT='y'",
+        ),
+        (
+            r#"ALTER TABLE t ENGINE=SPIDER COMMENT = 'wrapper "mysql", user "u", password "s3cret"'"#,
+            "ALTER TABLE t ENGINE=SPIDER COMMENT = '***'",
+        ),
+        ("ALTER TABLE t COMMENT \"mysql://u:s3/cret@h/d\"", "ALTER TABLE t COMMENT '***'"),
+        ("ALTER TABLE t PASSWORD 's3' 'cret'", "ALTER TABLE t PASSWORD '***' '***'"),
+        ("ALTER TABLE t COMMENT 'see https://u@h:80/'", "ALTER TABLE t COMMENT 'see https://u@h:80/'"),
+    ] {
+        assert_eq!(without_secrets(sql, 0), kept);
+    }
+}

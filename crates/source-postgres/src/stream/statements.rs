@@ -3,6 +3,8 @@
 //! A report is a transactional message, and numbered like one, so that a position can lie behind it. It is no change:
 //! `total_order` does not know of it, and it is never published as a message.
 
+use std::sync::Once;
+
 use change::{Statement, Step, TableName};
 
 use super::{Event, Running};
@@ -20,7 +22,11 @@ impl Running {
         let report = match Report::read(content) {
             Ok(report) => report,
             Err(error) => {
-                tracing::warn!(%lsn, %error, "a logical message has the prefix of headwater's event trigger, and is not its own: it is left out");
+                // Anybody may write them, and as many as they like.
+                static TOLD: Once = Once::new();
+                TOLD.call_once(|| {
+                    tracing::warn!(%lsn, %error, "a logical message has the prefix of headwater's event trigger, and is not its own: it is left out, and so are others like it");
+                });
                 return Ok(Event::Nothing);
             }
         };

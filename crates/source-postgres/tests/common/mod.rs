@@ -18,6 +18,8 @@ use source_postgres::{Config, PostgresSource};
 const BIN: &str = "/usr/lib/postgresql/15/bin";
 
 pub struct Server {
+    /// Where `initdb` and `postgres` are; the client is of Debian's version for all.
+    binaries: PathBuf,
     child: Option<Child>,
     pub directory: tempfile::TempDir,
     pub port: u16,
@@ -26,10 +28,13 @@ pub struct Server {
 
 /// A command that PostgreSQL's programs accept to be run by: never root.
 fn command(program: &str) -> Command {
-    let path = format!("{BIN}/{program}");
+    unprivileged(&Path::new(BIN).join(program))
+}
+
+fn unprivileged(path: &Path) -> Command {
     if fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0) {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", &path]);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(path);
         command
     } else {
         Command::new(path)
@@ -46,9 +51,24 @@ fn run(command: &mut Command) -> String {
 impl Server {
     pub fn start(options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        Self::start_in(directory, PathBuf::from(BIN), options)
+    }
+
+    /// A server of another version, which `scripts/setup.sh` has put into the cache.
+    pub fn logical_of(version: &str) -> Self {
+        let home = || Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/headwater");
+        let cache = std::env::var_os("HEADWATER_CACHE").map_or_else(home, PathBuf::from);
+        let directory = tempfile::tempdir().unwrap();
+        // The cache is in a home where the server's user may not look.
+        let installation = directory.path().join("postgres");
+        run(Command::new("cp").arg("-a").arg(cache.join(format!("postgres-{version}"))).arg(&installation));
+        Self::start_in(directory, installation.join("bin"), &["wal_level=logical"])
+    }
+
+    fn start_in(directory: tempfile::TempDir, binaries: PathBuf, options: &[&str]) -> Self {
         let _ignored = std::os::unix::fs::chown(directory.path(), Some(65534), Some(65534));
         let data = directory.path().join("data");
-        run(command("initdb").current_dir("/").arg("-D").arg(&data).args([
+        run(unprivileged(&binaries.join("initdb")).current_dir("/").arg("-D").arg(&data).args([
             "-U",
             "postgres",
             "-A",
@@ -60,7 +80,7 @@ impl Server {
         ]));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { child: None, directory, port, options };
+        let mut server = Self { binaries, child: None, directory, port, options };
         server.boot();
         server
     }
@@ -74,7 +94,7 @@ impl Server {
     }
 
     pub fn boot(&mut self) {
-        let mut postgres = command("postgres");
+        let mut postgres = unprivileged(&self.binaries.join("postgres"));
         postgres.current_dir("/").arg("-D").arg(self.data()).args(["-p", &self.port.to_string(), "-h", "127.0.0.1"]);
         postgres.arg("-k").arg(self.directory.path());
         for option in ["fsync=off", "max_wal_senders=8", "max_replication_slots=8", "autovacuum=off"] {
@@ -266,7 +286,7 @@ pub fn line(source: &mut PostgresSource) -> Result<Option<String>, SourceError> 
         Step::Chunk(_) => Some("chunk".to_owned()),
         Step::Progress { key, text } => Some(format!("progress {key} {text}")),
         Step::Commit { .. } => Some("commit".to_owned()),
-        Step::Statement(Statement { table, text, user, moved: None }) => {
+        Step::Statement(Statement { table, text, user, moved: None, .. }) => {
             Some(format!("statement {table} by {}: {text}", user.as_deref().unwrap_or("?")))
         }
         Step::Statement(statement) => panic!("a text proves nothing here: {statement:?}"),

@@ -26,7 +26,13 @@ fn table(sql_type: &str, labels: &[&str]) -> Table {
         nullable: Some(true),
         number: None,
     };
-    Table { name: TableName::new("public", "t"), columns: vec![column], key: Vec::new(), identity: Identity::Default }
+    Table {
+        name: TableName::new("public", "t"),
+        columns: vec![column],
+        key: Vec::new(),
+        identity: Identity::Default,
+        relation: None,
+    }
 }
 
 /// The types come from a registry, where others write, too.

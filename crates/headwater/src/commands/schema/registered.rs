@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use change::TableName;
-use event_avro::compatibility::level::Level;
+use event_avro::compatibility::level::{Level, NoLevel};
 use schema_registry::{Against, Latest, Part, Registry, RequestError};
 use tokio::runtime::Runtime;
 
@@ -123,14 +123,11 @@ impl Holdings {
     /// The level in force for a subject.
     pub(super) fn level(&self, subject: &str) -> Result<Level, Failure> {
         let level = self.runtime.block_on(self.registry.level(subject, until())).map_err(|error| failed(&error))?;
-        Ok(match level {
-            schema_registry::Level::None => Level::None,
-            schema_registry::Level::Backward => Level::Backward,
-            schema_registry::Level::BackwardTransitive => Level::BackwardTransitive,
-            schema_registry::Level::Forward => Level::Forward,
-            schema_registry::Level::ForwardTransitive => Level::ForwardTransitive,
-            schema_registry::Level::Full => Level::Full,
-            schema_registry::Level::FullTransitive => Level::FullTransitive,
+        level.parse().map_err(|error: NoLevel| {
+            Failure::stop(
+                format!("the level of {subject}: {error}"),
+                "set one of these for the subject, or for the registry",
+            )
         })
     }
 

@@ -29,7 +29,7 @@ fn table(prefix: &str, naming: SubjectNaming, subject: &str) -> Option<(TableNam
         SubjectNaming::TopicRecord => {
             // A record's name has no hyphen; a topic's may have.
             let (topic, record) = subject.rsplit_once('-')?;
-            let (table, _) = self::table(prefix, SubjectNaming::Record, record)?;
+            let (table, _) = table(prefix, SubjectNaming::Record, record)?;
             of_topic(prefix, topic).filter(|(found, _)| *found == table)
         }
     }

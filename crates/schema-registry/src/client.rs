@@ -550,7 +550,7 @@ mod tests {
         let mut registry = Registry::new(config.clone()).unwrap();
         config.auth = Auth::Bearer { token: "hunter2\n".into() };
         registry.config = Arc::new(config);
-        let error = registry.subjects(None).await.unwrap_err();
+        let error = registry.subjects(Some(Instant::now())).await.unwrap_err();
         assert!(!error.is_transient() && !error.to_string().contains("hunter2"), "{error}");
     }
 }

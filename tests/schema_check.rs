@@ -1,5 +1,7 @@
 //! `headwater schema …`: a migration is judged before it is made, and looking at it leaves nothing behind.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -272,30 +274,125 @@ placed   date             date           yes
     Ok(())
 }
 
+/// As after `schema release --new-version`: the events go to `<topic>.v2`, and nobody writes to the old topic any more.
+#[test]
+fn a_released_table_is_judged_by_the_newest_version_of_its_topic() -> Result<()> {
+    let scene = ran("schema_released")?;
+    let url = scene.database.url();
+    scene.database.execute("alter table orders rename note to remark")?;
+    let (code, text) = schema(&scene, &["check", "--database", &url])?;
+    ensure!(code == 8 && text.contains("  subject shop.public.orders-value"), "{code} {text}");
+    let value = registered(&scene, "orders-value")?.replace("\"name\":\"note\"", "\"name\":\"remark\"");
+    for (part, text) in [("key", registered(&scene, "orders-key")?), ("value", value)] {
+        testkit::shared::registry().register(&format!("{}.v2-{part}", scene.topic("orders")), &text)?;
+    }
+    let (code, text) = schema(&scene, &["check", "--database", &url])?;
+    assert_eq!((code, text.as_str()), (0, "safe: nothing changes\n"));
+    scene.database.execute("alter table orders drop remark")?;
+    let (code, text) = schema(&scene, &["check", "--database", &url, "--fail-on", "safe-if-agreed"])?;
+    ensure!(code == 6 && text.contains("  subject shop.public.orders.v2-value"), "{code} {text}");
+    ensure!(text.contains("the consumers of shop.public.orders.v2 have agreed"), "{text}");
+    let (code, text) = schema(&scene, &["show", "public.orders"])?;
+    ensure!(code == 0 && text.starts_with("public.orders -> shop.public.orders.v2\n"), "{code} {text}");
+    ensure!(text.contains("\nremark "), "{text}");
+    let (code, text) = schema(&scene, &["history", "public.orders"])?;
+    let subjects: Vec<&str> = text.lines().filter(|line| line.starts_with("shop.")).collect();
+    let expected =
+        ["orders-value", "orders-key", "orders.v2-value", "orders.v2-key"].map(|name| format!("shop.public.{name}"));
+    assert_eq!((code, subjects), (0, expected.iter().map(String::as_str).collect()));
+    Ok(())
+}
+
+/// The subject of a key stays when the key has gone, and that was accepted.
+#[test]
+fn a_key_that_has_gone_is_not_found_missing_for_ever() -> Result<()> {
+    let scene = ran("schema_keyless")?;
+    let url = scene.database.url();
+    scene.database.execute("alter table orders drop constraint orders_pkey")?;
+    let (code, text) = schema(&scene, &["check", "--database", &url])?;
+    ensure!(code == 8 && text.contains("the table has no key instead of the key (id long)"), "{code} {text}");
+    let (plain, optional) =
+        ("\"name\":\"id\",\"type\":\"long\"", "\"name\":\"id\",\"type\":[\"null\",\"long\"],\"default\":null");
+    let value = registered(&scene, "orders-value")?.replacen(plain, optional, 1);
+    testkit::shared::registry().register(&format!("{}-value", scene.topic("orders")), &value)?;
+    let (code, text) = schema(&scene, &["check", "--database", &url])?;
+    assert_eq!((code, text.as_str()), (0, "safe: nothing changes\n"));
+    Ok(())
+}
+
+/// A server that does not let go of the throw-away database costs a warning, not the report.
+#[test]
+fn a_report_outlives_its_throw_away_database() -> Result<()> {
+    let scene = ran("schema_undroppable")?;
+    let role = Role::new(&scene)?;
+    let sql = "alter table orders drop note;\n\
+        do $$ begin execute format('alter database %I is_template true', current_database()); end $$;";
+    let (code, text) = script(&scene, &role.url, sql, "safe-if-agreed")?;
+    let left = format!(
+        "select datname from pg_database d join pg_roles r on r.oid = d.datdba where rolname = '{}'",
+        scene.name
+    );
+    let left = scene.database.value(&left)?;
+    scene.database.execute(&format!("alter database {left} is_template false"))?;
+    scene.database.execute(&format!("drop database {left}"))?;
+    ensure!(code == 6 && text.contains("public.orders: safe-if-agreed"), "{code} {text}");
+    ensure!(
+        text.contains(&format!("warning: the throw-away database is still there: dropping the database {left}")),
+        "{text}"
+    );
+    Ok(())
+}
+
+/// The running process is on this machine; its token is not for a proxy.
+#[test]
+fn no_proxy_sees_what_the_running_process_is_told() -> Result<()> {
+    let proxy = TcpListener::bind("127.0.0.1:0")?;
+    proxy.set_nonblocking(true)?;
+    let (url, nobody) = (format!("http://{}", proxy.local_addr()?), TcpListener::bind("127.0.0.1:0")?.local_addr()?);
+    let mut release = Command::new(BINARY);
+    release.args(["schema", "release", "public.orders", "--accept", "--admin-listen", &nobody.to_string()]);
+    release.args(["--registry-url", "http://localhost:1", "--topic-prefix", "shop"]);
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        release.env(variable, &url);
+    }
+    let output = release.env_remove("NO_PROXY").env_remove("no_proxy").output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(text.contains(&format!("no answer from the running process at http://{nobody}")), "{text}");
+    ensure!(proxy.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "the proxy was asked");
+    Ok(())
+}
+
 #[test]
 fn schemas_in_a_folder_need_no_database() -> Result<()> {
     let scene = ran("schema_avsc")?;
-    let registered = registered(&scene, "orders")?;
+    let value = registered(&scene, "orders-value")?;
     let folder = |name: &str, text: &str| -> Result<String> {
         let path = file(&format!("{}_{name}", scene.name), &format!("{name}.avsc"), text)?;
         Ok(path.parent().unwrap_or_else(|| Path::new(".")).display().to_string())
     };
     let check = |folder: &str| schema(&scene, &["check", "--avsc", folder]);
-    let (code, text) = check(&folder(&scene.topic("orders"), &registered)?)?;
-    assert_eq!((code, text.as_str()), (0, "safe: nothing changes; 1 table not looked at\n"));
-    let scaled = registered.replace("\"precision\":10,\"scale\":2", "\"precision\":10,\"scale\":4");
-    ensure!(scaled != registered, "{registered}");
+    let (code, text) = check(&folder(&scene.topic("orders"), &value)?)?;
+    let expected = "not looked at: public.quiet\n\nsafe: nothing changes; 1 table not looked at\n";
+    assert_eq!((code, text.as_str()), (0, expected));
+    let scaled = value.replace("\"precision\":10,\"scale\":2", "\"precision\":10,\"scale\":4");
+    ensure!(scaled != value, "{value}");
     // Under any name the record inside says which table is meant.
     let (code, text) = check(&folder("orders_of_tomorrow", &scaled)?)?;
     ensure!(code == 8 && text.contains("`price` "), "{code} {text}");
+    // A key has consequences without a new value.
+    let key = registered(&scene, "orders-key")?.replace("\"long\"", "\"string\"");
+    let (code, text) = check(&folder(&format!("{}-key", scene.topic("orders")), &key)?)?;
+    ensure!(code == 8 && text.contains("the key (id string) instead of the key (id long)"), "{code} {text}");
+    let (code, text) = check(&folder(&format!("{}-key", scene.topic("quiet")), "{")?)?;
+    ensure!(code == 3 && text.contains("quiet-key.avsc: "), "{code} {text}");
     let (code, text) = check(&folder("stranger", "{\"type\":\"record\",\"name\":\"Stranger\",\"fields\":[]}")?)?;
     ensure!(code == 3 && text.contains("stranger.avsc belongs to no table"), "{code} {text}");
     Ok(())
 }
 
-/// The value schema's text.
-fn registered<D: Store>(scene: &Scene<D>, table: &str) -> Result<String> {
-    let url = format!("{}/subjects/{}-value/versions/latest", scene.neighbours.registry, scene.topic(table));
+/// The newest text under a subject, without the part of its name that all have.
+fn registered<D: Store>(scene: &Scene<D>, subject: &str) -> Result<String> {
+    let url = format!("{}/subjects/{}/versions/latest", scene.neighbours.registry, scene.topic(subject));
     let answer: Json = serde_json::from_str(&ureq::get(&url).call()?.body_mut().read_to_string()?)?;
     Ok(answer["schema"].as_str().context("no schema")?.to_owned())
 }

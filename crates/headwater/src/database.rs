@@ -141,6 +141,14 @@ impl Scratch {
                 let names: BTreeSet<&str> =
                     exact.map(|(name, _)| name).chain(tables.iter().map(|table| table.schema.as_str())).collect();
                 let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+                if names.is_empty() {
+                    return Err(SourceError::Stop {
+                        what: "the migration needs a database to run in: nothing is registered yet, and --tables \
+                               (source.tables) names only patterns of databases"
+                            .to_owned(),
+                        help: "name one database in --tables, such as 'shop.*'".to_owned(),
+                    });
+                }
                 source_mysql::Scratch::create(config, &names).map(|scratch| Self::MySql(Box::new(scratch)))
             }
         }
@@ -198,4 +206,29 @@ fn of_slot(config: &source_postgres::Config, slot: &str) -> Result<Elsewhere, Fa
 fn of_log(place: source_mysql::accept::Elsewhere) -> Elsewhere {
     let source_mysql::accept::Elsewhere { server_identity, position, what } = place;
     Elsewhere { server_identity, position, what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_alone_name_no_throw_away_database() {
+        let config = |tables: &[&str]| {
+            let tables = tables.iter().map(|&table| table.to_owned());
+            Database::MySql(source_mysql::Config::new("check", "mysql://ci@127.0.0.1:1/".to_owned(), tables))
+        };
+        let error = |tables: &[&str], known: &[TableName]| {
+            Scratch::create(&config(tables), known)
+                .err()
+                .map(|error| Failure::from(error).to_string())
+                .unwrap_or_default()
+        };
+        let text = error(&["shop*.*", "!shop_old.*"], &[]);
+        assert!(text.contains("name one database in --tables"), "{text}");
+        // With a name the server is asked, which is not there.
+        for text in [error(&["shop.*"], &[]), error(&["shop*.*"], &[TableName::new("shop_1", "t")])] {
+            assert!(!text.is_empty() && !text.contains("--tables"), "{text}");
+        }
+    }
 }

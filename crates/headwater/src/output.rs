@@ -29,6 +29,17 @@ pub fn has_colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// A text with names of somebody else's in it as one line that does nothing: no escape of the terminal's, and no command of a
+/// CI system that reads the output (`::error::`, `##[error]`).
+pub fn one_line(text: &str) -> String {
+    let shown = text.chars().map(|c| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    });
+    shown.collect::<String>().replace("##", "# #")
+}
+
 /// A table of columns for a terminal, with two spaces between.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -46,4 +57,15 @@ pub fn columns(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_begin_a_line_or_command_the_reader() {
+        let evil = "x\n::stop-commands::t\r\u{1b}[2J ##[error]ü";
+        assert_eq!(one_line(evil), "x ::stop-commands::t \u{fffd}[2J # #[error]ü");
+    }
 }

@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 const CONTENT: &str = "application/vnd.schemaregistry.v1+json";
 /// No answer is larger: a schema has at most some hundred KB, and 100,000 subjects fit.
 const BODY_LIMIT: usize = 16 << 20;
+/// How long the reasons of a refusal are waited for.
+const REASONS_PATIENCE: Duration = Duration::from_millis(500);
 /// What is quoted of a registry's text in an error.
 const QUOTE_LIMIT: usize = 2_000;
 
@@ -54,19 +56,6 @@ pub struct Compatibility {
     pub is_compatible: bool,
     #[serde(default)]
     pub messages: Vec<String>,
-}
-
-/// A compatibility level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Level {
-    None,
-    Backward,
-    BackwardTransitive,
-    Forward,
-    ForwardTransitive,
-    Full,
-    FullTransitive,
 }
 
 type OnRetry = dyn Fn(&Retry) + Send + Sync;
@@ -171,7 +160,7 @@ impl Registry {
         match answer.status.as_u16() {
             200..300 => Ok(answer.parse::<Id>()?.id),
             409 => {
-                let messages = self.reasons(&subject, schema, reason).await;
+                let messages = self.reasons(&subject, schema, reason, until).await;
                 Err(RegisterError::Incompatible { subject, messages })
             }
             422 if code == Some(42205) => Err(RegisterError::ReadOnly { subject, reason }),
@@ -187,11 +176,15 @@ impl Registry {
         }
     }
 
-    /// Why a schema is incompatible, one sentence each if the registry gives them; else what the refusal said.
-    async fn reasons(&self, subject: &str, schema: &str, refusal: String) -> Vec<String> {
-        let soon = Instant::now().checked_add(Duration::from_secs(2));
-        match self.check_compatibility(subject, schema, Against::All, soon).await {
-            Ok(judged) if !judged.messages.is_empty() => judged.messages,
+    /// Why a schema is incompatible, one sentence each if the registry gives them soon; else what the refusal said. The refusal
+    /// is an answer already: half of the time that is left has to do, so that it arrives before the caller gives up.
+    async fn reasons(&self, subject: &str, schema: &str, refusal: String, until: Option<Instant>) -> Vec<String> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()) / 2);
+        let patience = left.map_or(REASONS_PATIENCE, |left| left.min(REASONS_PATIENCE));
+        let soon = Instant::now().checked_add(patience);
+        let judged = self.check_compatibility(subject, schema, Against::All, soon);
+        match tokio::time::timeout(patience, judged).await {
+            Ok(Ok(judged)) if !judged.messages.is_empty() => judged.messages,
             _ => vec![refusal],
         }
     }
@@ -304,8 +297,8 @@ impl Registry {
         self.ask(Method::POST, &path, &[("verbose", "true")], Some(&body), subject, until).await
     }
 
-    /// The level in force for the subject: its own, or the registry's.
-    pub async fn level(&self, subject: &str, until: Option<Instant>) -> Result<Level, RequestError> {
+    /// The level in force for the subject, in the registry's word: its own, or the registry's.
+    pub async fn level(&self, subject: &str, until: Option<Instant>) -> Result<String, RequestError> {
         let query = [("defaultToGlobal", "true")];
         let answer = self.ask(Method::GET, &["config", subject], &query, None, subject, until).await?;
         match answer.found::<LevelBody>()? {
@@ -314,8 +307,8 @@ impl Registry {
         }
     }
 
-    /// The registry's own level.
-    pub async fn global_level(&self, until: Option<Instant>) -> Result<Level, RequestError> {
+    /// The registry's own level, in its word.
+    pub async fn global_level(&self, until: Option<Instant>) -> Result<String, RequestError> {
         let answer = self.ask(Method::GET, &["config"], &[], None, "the global level", until).await?;
         match answer.status.as_u16() {
             200..300 => answer.parse::<LevelBody>().map(|found| found.level),
@@ -367,21 +360,22 @@ impl Registry {
         let since = Instant::now();
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(&method, &url, body, what).await {
+            let (reason, retry_after) = match self.attempt(&method, &url, body, what).await {
                 Ok(answer) => return answer.judged(),
-                Err(failure) => failure,
+                Err(Failure::Lasting(error)) => return Err(error),
+                Err(Failure::Passing { reason, retry_after }) => (reason, retry_after),
             };
-            let wait = self.config.retry.wait(attempt, failure.retry_after);
+            let wait = self.config.retry.wait(attempt, retry_after);
             if until.is_some_and(|until| Instant::now() + wait >= until) {
                 return Err(RequestError::Unreachable {
                     url: self.config.url().to_string(),
                     what: what.to_owned(),
                     attempts: attempt,
                     over: since.elapsed(),
-                    reason: failure.reason,
+                    reason,
                 });
             }
-            self.report(&Retry { url: url.to_string(), attempt, wait, reason: failure.reason });
+            self.report(&Retry { url: url.to_string(), attempt, wait, reason });
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
@@ -425,51 +419,66 @@ impl Registry {
             // The type is set first: `json` keeps one that is there.
             request = request.header(CONTENT_TYPE, CONTENT).json(body);
         }
-        let mut response = request.send().await.map_err(Failure::of)?;
+        let request = request.build().map_err(|error| self.unsendable(what, &error))?;
+        let mut response = self.http.execute(request).await.map_err(|error| Failure::passing(&error))?;
         let status = response.status();
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             let retry_after = header.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
-            let body = read(&mut response).await.unwrap_or_default();
+            let body = self.read(&mut response, what).await.unwrap_or_default();
             let (_, reason) = Answer { status, body, url: String::new(), what: String::new() }.error();
-            return Err(Failure { reason: format!("{status}: {reason}"), retry_after });
+            return Err(Failure::Passing { reason: format!("{status}: {reason}"), retry_after });
         }
-        let body = read(&mut response).await?;
+        let body = self.read(&mut response, what).await?;
         Ok(Answer { status, body, url: self.config.url().to_string(), what: what.to_owned() })
     }
-}
 
-async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Failure::of)? {
-        if body.len() + chunk.len() > BODY_LIMIT {
-            let reason = format!("the answer is larger than {BODY_LIMIT} bytes");
-            return Err(Failure { reason, retry_after: None });
+    async fn read(&self, response: &mut reqwest::Response, what: &str) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| Failure::passing(&error))? {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err(Failure::Lasting(RequestError::Unexpected {
+                    url: self.config.url().to_string(),
+                    what: what.to_owned(),
+                    status: response.status().as_u16(),
+                    reason: format!("its answer is larger than {BODY_LIMIT} bytes"),
+                }));
+            }
+            body.extend_from_slice(&chunk);
         }
-        body.extend_from_slice(&chunk);
+        Ok(body)
     }
-    Ok(body)
+
+    fn unsendable(&self, what: &str, error: &reqwest::Error) -> Failure {
+        let (url, reason) = (self.config.url().to_string(), innermost(error));
+        Failure::Lasting(RequestError::Unsendable { url, what: what.to_owned(), reason })
+    }
 }
 
-/// An attempt that may succeed later.
-struct Failure {
-    reason: String,
-    retry_after: Option<Duration>,
+/// An attempt without an answer that could be used.
+enum Failure {
+    /// The next attempt may succeed.
+    Passing { reason: String, retry_after: Option<Duration> },
+    /// Every other attempt would end in the same way.
+    Lasting(RequestError),
 }
 
 impl Failure {
-    /// The outer error only says that a request failed: the reason is its innermost source.
-    #[expect(clippy::needless_pass_by_value, reason = "given to map_err")]
-    fn of(error: reqwest::Error) -> Self {
-        let timed_out = error.is_timeout();
-        let mut reason = "the request failed".to_owned();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            reason = inner.to_string();
-            source = inner.source();
-        }
-        Self { reason: if timed_out { "no answer in time".to_owned() } else { reason }, retry_after: None }
+    fn passing(error: &reqwest::Error) -> Self {
+        let reason = if error.is_timeout() { "no answer in time".to_owned() } else { innermost(error) };
+        Self::Passing { reason, retry_after: None }
     }
+}
+
+/// The outer error only says that a request failed: the reason is its innermost source.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut reason = "the request failed".to_owned();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        reason = inner.to_string();
+        source = inner.source();
+    }
+    reason
 }
 
 impl Answer {
@@ -527,5 +536,21 @@ struct Id {
 #[derive(Deserialize)]
 struct LevelBody {
     #[serde(rename = "compatibilityLevel", alias = "compatibility")]
-    level: Level,
+    level: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// [`Config::validate`] lets no such login pass; whatever else makes a request impossible makes all of them so.
+    #[tokio::test]
+    async fn a_request_that_cannot_be_made_is_not_tried_again() {
+        let mut config = Config::new("http://localhost:1").unwrap();
+        let mut registry = Registry::new(config.clone()).unwrap();
+        config.auth = Auth::Bearer { token: "hunter2\n".into() };
+        registry.config = Arc::new(config);
+        let error = registry.subjects(Some(Instant::now())).await.unwrap_err();
+        assert!(!error.is_transient() && !error.to_string().contains("hunter2"), "{error}");
+    }
 }

@@ -4,12 +4,15 @@ use crate::error::ConfigError;
 use crate::retry::RetryPolicy;
 use crate::subject::SubjectNaming;
 use reqwest::Url;
-use secrecy::SecretString;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A registry answers in milliseconds; one that takes longer than this is asked again.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const NO_CONTROL: &str = "must not contain a line break or another control character";
 
 /// How we say who we are.
 #[derive(Debug, Clone, Default)]
@@ -88,9 +91,19 @@ impl Config {
                 why: "the first wait must be above 0, the longest no less",
             });
         }
+        self.validate_auth()
+    }
+
+    /// What a request could not carry is told before the first one, without repeating it.
+    fn validate_auth(&self) -> Result<(), ConfigError> {
+        let wrong = |field, why| Err(ConfigError::Field { field, why });
+        let has_control = |text: &str| text.chars().any(char::is_control);
         match &self.auth {
-            Auth::Basic { user, .. } if user.contains(':') => {
-                Err(ConfigError::Field { field: "user", why: "must not contain a colon" })
+            Auth::Basic { user, .. } if user.contains(':') => wrong("username", "must not contain a colon"),
+            Auth::Basic { user, .. } if has_control(user) => wrong("username", NO_CONTROL),
+            Auth::Basic { password, .. } if has_control(password.expose_secret()) => wrong("password", NO_CONTROL),
+            Auth::Bearer { token } if HeaderValue::from_str(token.expose_secret()).is_err() => {
+                wrong("token", NO_CONTROL)
             }
             _ => Ok(()),
         }
@@ -131,6 +144,26 @@ mod tests {
         assert!(!format!("{config:?}").contains("word\""), "{config:?}");
         assert!(!format!("{config:?}").contains("p@ss"), "{config:?}");
         config.validate().unwrap();
+    }
+
+    #[test]
+    fn a_login_that_no_request_can_carry_is_refused_without_repeating_it() {
+        let basic = |user: &str, password: &str| Auth::Basic { user: user.to_owned(), password: password.into() };
+        for (auth, option) in [
+            (basic("me\n", "hunter2"), Some("registry.username")),
+            (basic("me:hunter2", "x"), Some("registry.username")),
+            (basic("me", "hunter2\r"), Some("registry.password")),
+            (Auth::Bearer { token: "hunter2\n".into() }, Some("registry.token")),
+            (Auth::Bearer { token: "\u{7f}hunter2".into() }, Some("registry.token")),
+            (Auth::Bearer { token: "hünter2 ~/+=".into() }, None),
+            (basic("mé", "hünter2 :"), None),
+        ] {
+            let mut config = Config::new("http://x").unwrap();
+            config.auth = auth;
+            let error = config.validate().err().map(|error| error.to_string());
+            assert_eq!(error.as_ref().and_then(|text| text.split(": ").next()), option);
+            assert!(!error.unwrap_or_default().contains("hunter2"));
+        }
     }
 
     #[test]

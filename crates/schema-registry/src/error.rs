@@ -25,6 +25,8 @@ pub enum RequestError {
     Unauthorized { url: String, status: u16, what: String },
     #[error("the registry at {url} was not reached for {what} in {attempts} attempts over {over:?}: {reason}")]
     Unreachable { url: String, what: String, attempts: u32, over: Duration, reason: String },
+    #[error("the request to the registry at {url} for {what} cannot be made: {reason}")]
+    Unsendable { url: String, what: String, reason: String },
     #[error("nothing at {url} answers as a schema registry does ({status}): check the path in registry.url")]
     NotARegistry { url: String, status: u16 },
     #[error("the registry at {url} gave {status} for {what}: {reason}")]

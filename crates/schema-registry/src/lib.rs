@@ -17,7 +17,7 @@ pub mod retry;
 pub mod subject;
 mod tls;
 
-pub use client::{Against, Compatibility, Latest, Level, Registry};
+pub use client::{Against, Compatibility, Latest, Registry};
 pub use config::{Auth, Config};
 pub use error::{CheckError, ConfigError, RegisterError, RequestError};
 pub use frame::{FrameError, SchemaId, header, split};

@@ -4,7 +4,7 @@
     reason = "helpers of tests, which clippy does not recognise as such outside test functions"
 )]
 
-use schema_registry::{Against, Auth, Config, Level, RegisterError, Registry, RequestError, RetryPolicy, SchemaId};
+use schema_registry::{Against, Auth, Config, RegisterError, Registry, RequestError, RetryPolicy, SchemaId};
 use serde_json::json;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -89,6 +89,28 @@ async fn incompatible_carries_the_registrys_reasons() {
     assert_eq!(verbose, ["field x", "field y"]);
 }
 
+/// The refusal is the answer; the reasons must not make it late.
+#[tokio::test]
+async fn a_refusal_does_not_wait_for_its_reasons() {
+    let server = MockServer::start().await;
+    answer(&server, "POST", "/subjects/t/versions", error(409, 409, "schema is incompatible")).await;
+    let slow = ResponseTemplate::new(200).set_body_json(json!({"is_compatible": false, "messages": ["field x"]}));
+    Mock::given(path("/compatibility/subjects/t/versions"))
+        .respond_with(slow.set_delay(Duration::from_secs(60)))
+        .mount(&server)
+        .await;
+    let registry = client(&server);
+    // For who has no deadline they have one of their own.
+    for patience in [Some(Duration::from_secs(2)), None] {
+        let until = patience.map(|patience| Instant::now() + patience);
+        let asked = tokio::time::timeout(Duration::from_secs(5), registry.register("t", SCHEMA, until));
+        match asked.await.unwrap().unwrap_err() {
+            RegisterError::Incompatible { messages, .. } => assert_eq!(messages, ["schema is incompatible"]),
+            other => panic!("{other}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn answers_that_no_repetition_mends_are_told_apart() {
     for (response, text) in [
@@ -100,6 +122,7 @@ async fn answers_that_no_repetition_mends_are_told_apart() {
         (ResponseTemplate::new(302), "check the path in registry.url"),
         (ResponseTemplate::new(200).set_body_string("{}"), "cannot be read"),
         (error(400, 400, "odd"), "gave 400 for t: odd"),
+        (ResponseTemplate::new(200).set_body_bytes(vec![b' '; (16 << 20) + 1]), "its answer is larger than"),
     ] {
         let server = MockServer::start().await;
         Mock::given(method("POST")).respond_with(response).expect(1).mount(&server).await;
@@ -231,8 +254,8 @@ async fn reads_what_a_registry_gives() {
     assert_eq!(registry.schema_by_id(SchemaId(4), soon()).await.unwrap().unwrap(), SCHEMA);
     let latest = registry.latest("t", soon()).await.unwrap().unwrap();
     assert_eq!((latest.version, latest.id, latest.schema.as_str()), (2, SchemaId(4), SCHEMA));
-    assert_eq!(registry.level("own", soon()).await.unwrap(), Level::FullTransitive);
-    assert_eq!(registry.level("other", soon()).await.unwrap(), Level::Backward);
+    assert_eq!(registry.level("own", soon()).await.unwrap(), "FULL_TRANSITIVE");
+    assert_eq!(registry.level("other", soon()).await.unwrap(), "BACKWARD");
     registry.ping(soon()).await.unwrap();
 }
 

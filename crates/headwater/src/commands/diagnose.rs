@@ -163,7 +163,7 @@ fn look_at_registry(config: &Config) -> Result<Vec<Finding>, Failure> {
             return Ok(vec![finding(Severity::Problem, "registry", error.to_string(), help)]);
         }
     };
-    let what = format!("{} answers; its level is {level:?}", registry.url());
+    let what = format!("{} answers; its level is {level}", registry.url());
     let mut findings = vec![finding(Severity::Good, "registry", what, None)];
     if !config.registry.register {
         findings.extend(look_at_schemas(config, &registry, &runtime));

@@ -34,7 +34,12 @@ impl Process {
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        let settings = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
+        let settings = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false)
+            // The process is on this machine, and its token is nobody else's business.
+            .proxy(None)
+            .build();
         Ok(Self {
             agent: ureq::Agent::new_with_config(settings),
             url: format!("http://{}", SocketAddr::new(ip, listen.port())),

@@ -21,7 +21,7 @@ use crate::output;
 /// Prints the report; the exit code tells the verdict.
 pub(super) fn run(config: &Config, arguments: &SchemaCheck) -> Result<Exit, Failure> {
     let holdings = Holdings::open(config)?;
-    let mut names = holdings.names()?;
+    let mut names = holdings.names();
     assemble::database(config).captured(&mut names)?;
     let mut registered = holdings.tables(&names)?;
     let plan = planned::find(config, arguments, &holdings, &registered)?;
@@ -58,7 +58,7 @@ fn compare(
     let (mut tables, mut unchanged, mut not_checked) = (Vec::new(), Vec::new(), Vec::new());
     let names: BTreeSet<&TableName> = registered.keys().chain(plan.tables.keys()).collect();
     for name in names {
-        let topic = holdings.topic(name)?;
+        let topic = holdings.topic(name, registered.get(name).map_or(1, |known| known.version))?;
         match (registered.get(name), plan.tables.get(name)) {
             (Some(known), Some(planned)) => match changed(holdings, name, topic, known, planned)? {
                 Some(table) => tables.push(table),
@@ -102,7 +102,7 @@ fn changed(
     let mut subjects = Vec::new();
     for (part, schema, latest) in parts {
         if let Some(schema) = schema.filter(|schema| is_new(schema, latest)) {
-            let subject = holdings.subject(name, part)?;
+            let subject = holdings.subject(name, known.version, part)?;
             let report = ask(holdings, subject, schema)?;
             findings.extend(refusal(&report));
             subjects.push(report);

@@ -12,7 +12,7 @@ use crate::assemble;
 use crate::cli::Output;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, one_line};
 
 /// What is registered for a table now.
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ pub(super) fn show(config: &Config, table: &TableName, format: Output) -> Result
     let holdings = Holdings::open(config)?;
     let known = known(&holdings, table)?;
     let shape = check::shape(table, &known)?;
-    let topic = holdings.topic(table)?;
+    let topic = holdings.topic(table, known.version)?;
     let columns = shape.fields.iter().map(|field| Column {
         name: field.column.clone(),
         form: field.form.words(),
@@ -88,7 +88,7 @@ pub(super) fn show(config: &Config, table: &TableName, format: Output) -> Result
     });
     let mut subjects = Vec::new();
     for part in [Part::Value, Part::Key] {
-        let subject = holdings.subject(table, part)?;
+        let subject = holdings.subject(table, known.version, part)?;
         let versions = holdings.versions(&subject)?;
         if !versions.is_empty() {
             let level = holdings.level(&subject)?.to_string();
@@ -110,15 +110,16 @@ fn human_shown(shown: &Shown) -> String {
             None => "not known",
         };
         vec![
-            column.name.clone(),
-            column.form.clone(),
-            column.sql_type.clone().unwrap_or_default(),
+            one_line(&column.name),
+            one_line(&column.form),
+            one_line(column.sql_type.as_deref().unwrap_or_default()),
             nullable.to_owned(),
             column.key.map(|place| place.to_string()).unwrap_or_default(),
         ]
     };
     let rows: Vec<_> = std::iter::once(title).chain(shown.columns.iter().map(row)).collect();
-    let mut text = format!("{} -> {}\n\n{}\n", paint.title(&shown.table), shown.topic, output::columns(&rows));
+    let title = paint.title(&one_line(&shown.table));
+    let mut text = format!("{title} -> {}\n\n{}\n", shown.topic, output::columns(&rows));
     for Subject { subject, level, versions } in &shown.subjects {
         let versions: Vec<String> =
             versions.iter().map(|Version { version, id }| format!("{version} (id {id})")).collect();
@@ -138,7 +139,7 @@ pub(super) fn diff(
     let known = known(&holdings, table)?;
     let difference = match versions {
         Some((from, to)) => {
-            let subject = holdings.subject(table, Part::Value)?;
+            let subject = holdings.subject(table, known.version, Part::Value)?;
             let all = holdings.versions(&subject)?;
             let shape = |number: u32| {
                 let found = all.iter().find(|version| version.version == number).ok_or_else(|| {
@@ -183,13 +184,15 @@ fn human_difference(difference: &Difference) -> String {
     text
 }
 
-/// Prints every version of a table's subjects, with what it changed.
+/// Prints every version of a table's subjects, with what it changed. The subjects of the first version of the topic are the
+/// first.
 pub(super) fn history(config: &Config, table: &TableName, format: Output) -> Result<(), Failure> {
     let holdings = Holdings::open(config)?;
-    known(&holdings, table)?;
+    let known = known(&holdings, table)?;
     let mut steps = Vec::new();
-    for part in [Part::Value, Part::Key] {
-        let subject = holdings.subject(table, part)?;
+    let parts = (1..=known.version).flat_map(|version| [Part::Value, Part::Key].map(|part| (version, part)));
+    for (version, part) in parts {
+        let subject = holdings.subject(table, version, part)?;
         let mut before: Option<Latest> = None;
         for now in holdings.versions(&subject)? {
             steps.push(step(&subject, part, before.as_ref(), &now)?);
@@ -228,7 +231,7 @@ fn human_history(steps: &[Step]) -> String {
         text.push_str(&format!("version {} (id {}){}\n", step.version, step.id, verdict.unwrap_or_default()));
         step.findings.iter().for_each(|found| text.push_str(&human::finding(found, paint)));
         if step.findings.is_empty() {
-            step.differences.iter().for_each(|difference| text.push_str(&format!("  {difference}\n")));
+            step.differences.iter().for_each(|difference| text.push_str(&format!("  {}\n", one_line(difference))));
         }
     }
     text
@@ -245,7 +248,7 @@ fn value_shape(subject: &str, version: &Latest) -> Result<Shape, Failure> {
 }
 
 fn known(holdings: &Holdings, table: &TableName) -> Result<Registered, Failure> {
-    let topic = holdings.topic(table)?;
+    let topic = holdings.topic(table, 1)?;
     holdings.table(table)?.ok_or_else(|| {
         Failure::stop(
             format!("nothing is registered for {table}: there is no subject {topic}-value"),

@@ -7,12 +7,17 @@ use event_avro::compatibility::{Finding, Verdict};
 
 use super::report::{Change, Report, SubjectReport, TableReport};
 use crate::failure::Failure;
+use crate::output::one_line;
 
 /// A comment: one table for each table that changes.
 pub(super) fn comment(report: &Report) -> String {
     let mut text = format!("## headwater schema check: {}\n\n{}.\n", report.verdict, report.summary());
     for table in &report.tables {
         text.push_str(&one_table(table));
+    }
+    if !report.not_checked.is_empty() {
+        let names: Vec<String> = report.not_checked.iter().map(|name| code(name)).collect();
+        text.push_str(&format!("\nNot looked at: {}.\n", names.join(", ")));
     }
     text
 }
@@ -23,7 +28,8 @@ fn one_table(table: &TableReport) -> String {
         Change::New => ", new",
         Change::Dropped => ", dropped",
     };
-    let mut text = format!("\n### `{}`{change}: {}\n\n{}\n", table.table, table.verdict, cell(&table.sentence));
+    let (name, verdict) = (code(&table.table), table.verdict);
+    let mut text = format!("\n### {name}{change}: {verdict}\n\n{}\n", prose(&table.sentence, code));
     if !table.findings.is_empty() {
         text.push_str(
             "\n| verdict | column | what changes | a running consumer | a replaying consumer | what to do |\n\
@@ -34,17 +40,19 @@ fn one_table(table: &TableReport) -> String {
     if !table.subjects.is_empty() {
         text.push_str("\n| subject | level | the registry | our evaluation of its level |\n|---|---|---|---|\n");
         for SubjectReport { subject, level, local, registry } in &table.subjects {
-            text.push_str(&format!("| `{subject}` | {level} | {} | {} |\n", registry.word(), local.word()));
+            let subject = code_in_cell(subject);
+            text.push_str(&format!("| {subject} | {level} | {} | {} |\n", registry.word(), local.word()));
         }
     }
     for note in &table.notes {
-        text.push_str(&format!("\nNote: {}.\n", cell(note)));
+        text.push_str(&format!("\nNote: {}.\n", prose(note, code)));
     }
     text
 }
 
 fn row(finding: &Finding) -> String {
-    let column = finding.column.as_ref().map(|column| format!("`{}`", cell(column))).unwrap_or_default();
+    let column = finding.column.as_deref().map(code_in_cell).unwrap_or_default();
+    let cell = |text: &str| prose(text, code_in_cell);
     format!(
         "| **{}** | {column} | {} | {} | {} | {} |\n",
         finding.verdict,
@@ -55,9 +63,61 @@ fn row(finding: &Finding) -> String {
     )
 }
 
-/// Text that ends neither a cell nor a line.
-fn cell(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
+/// Sentences of ours with other people's names in backticks. What stands between two backticks is shown as code, and all that
+/// does not is taken literally: a name that has backticks of its own is shown in pieces, but none of them is Markdown.
+fn prose(text: &str, code: fn(&str) -> String) -> String {
+    let pieces: Vec<&str> = text.split('`').collect();
+    let mut prose = String::with_capacity(text.len());
+    for (index, piece) in pieces.iter().enumerate() {
+        // Every second piece begins at a backtick; the last one may have no other to end it.
+        match index % 2 {
+            0 => prose.push_str(&literal(piece)),
+            _ if index + 1 == pieces.len() => prose.push_str(&format!("\\`{}", literal(piece))),
+            _ if piece.is_empty() => prose.push_str("\\`\\`"),
+            _ => prose.push_str(&code(piece)),
+        }
+    }
+    prose
+}
+
+/// Text that is no Markdown, in a cell of a table or elsewhere, and calls nobody (`@name`).
+fn literal(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len());
+    for c in one_line(text).chars() {
+        match c {
+            '<' => literal.push_str("&lt;"),
+            '&' => literal.push_str("&amp;"),
+            '@' => literal.push_str("@\u{200b}"),
+            '\\' | '|' | '*' | '_' | '[' | ']' | '~' | '#' | '!' => literal.extend(['\\', c]),
+            c => literal.push(c),
+        }
+    }
+    literal
+}
+
+/// A code span: a fence longer than any run of backticks in it, and the text as it is.
+fn code(text: &str) -> String {
+    let text = one_line(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    // One blank at each end is taken off again.
+    let blank = if text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) { " " } else { "" };
+    format!("{fence}{blank}{text}{blank}{fence}")
+}
+
+/// The same in a cell, where a bar is escaped even in code. A backslash in front of one would escape the escape, so it is
+/// doubled, and shown twice.
+fn code_in_cell(text: &str) -> String {
+    let mut cell = String::with_capacity(text.len());
+    let mut backslashes = 0;
+    for c in code(text).chars() {
+        if c == '|' {
+            cell.push_str(&"\\".repeat(backslashes + 1));
+        }
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
+        cell.push(c);
+    }
+    cell
 }
 
 /// Workflow commands: an error for each finding that fails the check, a warning for the others that are not safe. `file`: the
@@ -105,7 +165,7 @@ mod tests {
     use event_avro::compatibility::level::Level;
 
     use super::*;
-    use crate::commands::schema::report::Answer;
+    use crate::commands::schema::report::{Answer, evil};
 
     fn report() -> Report {
         let finding = |verdict, column: Option<&str>, what: &str| Finding {
@@ -164,6 +224,42 @@ Do not.
 
 Note: a note.
 "#);
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_and_are_no_markdown() {
+        for (name, expected) in [
+            ("a|b", "`a\\|b`"),
+            ("a\\b", "`a\\b`"),
+            ("a\\|b", "`a\\\\\\|b`"),
+            ("a`b", "``a`b``"),
+            ("``a", "``` ``a ```"),
+            ("<b> *x* @all", "`<b> *x* @all`"),
+            ("a\n\n# b", "`a  # b`"),
+        ] {
+            assert_eq!(code_in_cell(name), expected);
+        }
+        assert_eq!(code("a|b"), "`a|b`");
+        for (text, expected) in [
+            ("`a|b` is called `c\\d`", "`a|b` is called `c\\d`"),
+            ("the label <b>a_b</b> | @all & [c](d)", "the label &lt;b>a\\_b&lt;/b> \\| @\u{200b}all &amp; \\[c\\](d)"),
+            ("`a` @all `b` is gone", "`a` @\u{200b}all `b` is gone"),
+            ("`a`<b>` is gone", "`a`&lt;b>\\` is gone"),
+            ("``<b> is gone", "\\`\\`&lt;b> is gone"),
+        ] {
+            assert_eq!(prose(text, code), expected);
+        }
+        assert_eq!(prose("`a|b` | c", code_in_cell), "`a\\|b` \\| c");
+    }
+
+    #[test]
+    fn no_name_leaves_its_place() {
+        let lines = |name: &str| comment(&evil::report(name)).lines().count();
+        for name in ["a|b", "a\n| b |", "a`\n\n<b>@all", "`|`", "\\|"] {
+            assert_eq!(lines(name), lines("plain"), "{name}");
+            let text = comment(&evil::report(name));
+            assert!(text.contains(&format!("Not looked at: {}.", code(name))), "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`registered`] | asks the registry what it has of the pipeline's tables |
+//! | [`registered`] | asks the registry what it has of the pipeline's tables; [`listed`] reads the names of its subjects |
 //! | [`planned`] | finds the tables as they would be: in a database, in files, behind a migration |
 //! | [`check`] | compares the two, and asks the registry what it would say |
 //! | [`report`] | what was found, for programs; [`human`] and [`markdown`] for people |
@@ -12,6 +12,7 @@
 mod check;
 mod human;
 mod inspect;
+mod listed;
 mod markdown;
 mod planned;
 mod registered;

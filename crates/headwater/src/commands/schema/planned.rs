@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 
 use change::{Described, SourceError, Table, TableName};
 use event_avro::Naming;
-use event_avro::compatibility::Shape;
+use event_avro::compatibility::{Shape, record_name};
+use schema_registry::Latest;
 
 use super::registered::{Holdings, Registered};
 use crate::assemble;
@@ -15,7 +16,7 @@ use crate::cli::SchemaCheck;
 use crate::config::Config;
 use crate::database::{Database, Scratch};
 use crate::failure::Failure;
-use crate::signals;
+use crate::{output, signals};
 
 /// A table after the change.
 pub(super) struct Planned {
@@ -108,7 +109,10 @@ fn migrate(
         }
     }
     let after = scratch.describe()?;
-    scratch.remove()?;
+    // What was found out holds all the same.
+    if let Err(error) = scratch.remove() {
+        output::print_error(&format!("warning: the throw-away database is still there: {error}"));
+    }
     Ok((before, after))
 }
 
@@ -140,63 +144,72 @@ fn explained(error: SourceError, why: &str) -> Failure {
     }
 }
 
-/// The value schemas in a folder, each for the table whose subject, topic or record it names.
+/// The schemas in a folder, each for the table whose subject, topic or record it names.
 fn from_files(
     folder: &Path,
     holdings: &Holdings,
     registered: &BTreeMap<TableName, Registered>,
 ) -> Result<Plan, Failure> {
-    let unreadable =
-        |path: &Path, error: std::io::Error| Failure::configuration(format!("cannot read {}: {error}", path.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
-        let path = entry.map_err(|error| unreadable(folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "avsc") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        let what = format!("{} has no .avsc file", folder.display());
-        return Err(Failure::stop(what, "name each one <topic>-value.avsc, such as shop.public.orders-value.avsc"));
-    }
-    let mut texts = BTreeMap::new();
-    for path in files {
-        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        texts.insert(stem, (path, text));
-    }
+    let mut files = read(folder)?;
     let mut tables = BTreeMap::new();
     for (name, known) in registered {
-        let topic = holdings.topic(name)?;
-        let value_subject = format!("{topic}-value");
-        let value = texts.remove(&value_subject).or_else(|| texts.remove(&topic));
-        let value = value.or_else(|| {
-            let record = full_name(&known.value.schema)?;
-            let stem = texts.iter().find(|(_, (_, text))| full_name(text).as_ref() == Some(&record))?.0.clone();
-            texts.remove(&stem)
-        });
-        let key = texts.remove(&format!("{topic}-key")).map(|(_, text)| text);
-        let Some((path, value)) = value else { continue };
-        let key = key.or_else(|| known.key.as_ref().map(|key| key.schema.clone()));
-        let shape = Shape::of_schemas(key.as_deref(), &value).map_err(|error| {
-            Failure::stop(format!("{}: {error}", path.display()), "write an Avro schema of the record, as JSON")
-        })?;
+        let topic = holdings.topic(name, known.version)?;
+        let value = take(&mut files, &[&format!("{topic}-value"), &topic], Some(&known.value));
+        let key = take(&mut files, &[&format!("{topic}-key")], known.key.as_ref());
+        // What has no file stays as it is registered.
+        let (path, value) = match (value, &key) {
+            (Some((path, value)), _) => (path, value),
+            (None, Some((path, _))) => (path.clone(), known.value.schema.clone()),
+            (None, None) => continue,
+        };
+        let key = key.map(|(_, text)| text).or_else(|| known.key.as_ref().map(|key| key.schema.clone()));
+        let shape = Shape::of_schemas(key.as_deref(), &value).map_err(|error| unfit(&path, &error.to_string()))?;
         tables.insert(name.clone(), Planned { before: None, shape, key, value });
     }
-    if let Some((path, _)) = texts.into_values().next() {
+    if let Some((path, _)) = files.into_values().next() {
         return Err(Failure::stop(
             format!("{} belongs to no table that is registered and captured", path.display()),
-            "name it <topic>-value.avsc, or take it out of the folder; check --topic-prefix and --tables",
+            "name it <topic>-value.avsc or <topic>-key.avsc, or take it out of the folder; check --topic-prefix and --tables",
         ));
     }
     Ok(Plan { tables, is_complete: false })
 }
 
-/// A record's name with its namespace.
-fn full_name(schema: &str) -> Option<String> {
-    let schema: serde_json::Value = serde_json::from_str(schema).ok()?;
-    let part = |attribute: &str| schema.get(attribute).and_then(serde_json::Value::as_str);
-    let name = part("name")?;
-    Some(part("namespace").map_or_else(|| name.to_owned(), |namespace| format!("{namespace}.{name}")))
+/// Schema files by their names without the ending: where each is, and its text.
+type Files = BTreeMap<String, (PathBuf, String)>;
+
+fn read(folder: &Path) -> Result<Files, Failure> {
+    let unreadable =
+        |path: &Path, error: std::io::Error| Failure::configuration(format!("cannot read {}: {error}", path.display()));
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "avsc") {
+            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+            if let Err(error) = serde_json::from_str::<serde_json::Value>(&text) {
+                return Err(unfit(&path, &error.to_string()));
+            }
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            files.insert(stem, (path, text));
+        }
+    }
+    if files.is_empty() {
+        let what = format!("{} has no .avsc file", folder.display());
+        return Err(Failure::stop(what, "name each one <topic>-value.avsc, such as shop.public.orders-value.avsc"));
+    }
+    Ok(files)
+}
+
+/// Takes out the file that has one of the names, or else the one whose record is called as the registered one is.
+fn take(files: &mut Files, names: &[&str], known: Option<&Latest>) -> Option<(PathBuf, String)> {
+    if let Some(file) = names.iter().find_map(|&name| files.remove(name)) {
+        return Some(file);
+    }
+    let record = record_name(&known?.schema)?;
+    let stem = files.iter().find(|(_, (_, text))| record_name(text).as_ref() == Some(&record))?.0.clone();
+    files.remove(&stem)
+}
+
+fn unfit(path: &Path, why: &str) -> Failure {
+    Failure::stop(format!("{}: {why}", path.display()), "write an Avro schema of the record, as JSON")
 }

@@ -152,3 +152,39 @@ mod tests {
         assert_eq!(by(Verdict::CorruptsSilently), [0, 0, 0, 0, 8]);
     }
 }
+
+/// A report in which everything that somebody else can name has one name.
+#[cfg(test)]
+pub(super) mod evil {
+    use super::*;
+
+    pub(in super::super) fn report(name: &str) -> Report {
+        let told = |text: &str| format!("`{name}` {text}");
+        let finding = Finding {
+            rule: "rule",
+            column: Some(name.to_owned()),
+            verdict: Verdict::CorruptsSilently,
+            what: told("is gone"),
+            running: told("is read"),
+            replaying: told("is read"),
+            advice: told("stays"),
+        };
+        let answer = || Answer { compatible: false, messages: vec![told("is refused")] };
+        let table = TableReport {
+            table: name.to_owned(),
+            topic: name.to_owned(),
+            change: Change::Changed,
+            verdict: finding.verdict,
+            sentence: told("is gone."),
+            findings: vec![finding],
+            subjects: vec![SubjectReport {
+                subject: name.to_owned(),
+                level: Level::Full,
+                local: answer(),
+                registry: answer(),
+            }],
+            notes: vec![name.to_owned()],
+        };
+        Report::new(Verdict::BreaksReplay, vec![table], Vec::new(), vec![name.to_owned()])
+    }
+}

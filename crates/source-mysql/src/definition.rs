@@ -59,8 +59,12 @@ pub fn without_secrets(sql: &str, sql_mode: u64) -> Cow<'_, str> {
                 let (start, end) = scanner.last();
                 let hidden = is_secret || holds_password(sql.get(start..end).unwrap_or_default());
                 if hidden {
-                    text.push_str(sql.get(kept..start).unwrap_or_default());
-                    text.push_str("'***'");
+                    let between = sql.get(kept..start).unwrap_or_default();
+                    // Two without anything between would become one text with a quote in it.
+                    if !between.is_empty() || text.is_empty() {
+                        text.push_str(between);
+                        text.push_str("'***'");
+                    }
                     kept = end;
                 }
                 // Texts side by side are one.

@@ -181,6 +181,7 @@ fn a_text_with_a_password_in_it_is_not_kept() {
         ),
         ("ALTER TABLE t COMMENT \"mysql://u:s3/cret@h/d\"", "ALTER TABLE t COMMENT '***'"),
         ("ALTER TABLE t PASSWORD 's3' 'cret'", "ALTER TABLE t PASSWORD '***' '***'"),
+        ("ALTER TABLE t PASSWORD 's3'\"cret\" x", "ALTER TABLE t PASSWORD '***' x"),
         ("ALTER TABLE t COMMENT 'see https://u@h:80/'", "ALTER TABLE t COMMENT 'see https://u@h:80/'"),
     ] {
         assert_eq!(without_secrets(sql, 0), kept);

@@ -42,7 +42,7 @@ pub(crate) fn wait_not_held(headwater: &Headwater) -> Result<()> {
 }
 
 /// Asks the running process; gives the answer's status and text.
-fn release(headwater: &Headwater, table: &str, how: &str) -> Result<(u16, String)> {
+pub(crate) fn release(headwater: &Headwater, table: &str, how: &str) -> Result<(u16, String)> {
     let body = serde_json::json!({ "table": table, "how": how }).to_string();
     let answer = http::request("POST", headwater.admin_port(), "/schema/release", Some(&body))?;
     let said: Json = serde_json::from_str(&answer.body).with_context(|| answer.body.clone())?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value as Json;
 use testkit::shared;
 
-use crate::held::{wait_held, wait_not_held};
+use crate::held::{release, wait_held, wait_not_held};
 use crate::support::{PATIENCE, Scene, Store, command, insert_journaled};
 
 /// What doctor finds about the registry: subject, and what mends it.
@@ -76,6 +76,36 @@ fn schemas_that_others_register_flow<D: Store>(scene: &mut Scene<D>) -> Result<(
     Ok(())
 }
 
+/// A new version has subjects of its own; doctor asks for them from then on.
+fn a_new_version_is_registered_by_others_too<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    scene.more = "register = false\n".to_owned();
+    let name = format!("{}.items", scene.database.schema());
+    let config = scene.launch()?.config().display().to_string();
+    register_missing(scene, &config)?;
+    scene.more += "[evolution]\non_change = \"evolve\"";
+    let headwater = scene.start()?;
+    let config = headwater.config().display().to_string();
+    insert_journaled(&scene.database, 1, 10)?;
+    scene.judge()?;
+    scene.database.execute("alter table items rename column note to remark")?;
+    scene.database.execute("insert into items (id, version, remark) values (100, 1, 'a')")?;
+    assert_eq!(wait_held(&headwater, "items")?["verdict"], "corrupts-silently");
+    let mut registered = Vec::new();
+    while let (409, said) = release(&headwater, &name, "new-version")? {
+        let (_, command) = said.split_once("registers it with: ").with_context(|| said.clone())?;
+        let done = Command::new("sh").args(["-ec", command]).output()?;
+        ensure!(String::from_utf8_lossy(&done.stdout).contains("\"id\""), "{command}\n{done:?}");
+        registered.push(said.clone());
+        ensure!(registered.len() < 3, "key and value are all: {registered:#?}");
+    }
+    ensure!(registered.iter().all(|said| said.contains(&format!("{}.v2-", scene.topic("items")))), "{registered:#?}");
+    wait_not_held(&headwater)?;
+    let events = scene.oracle().wait_for_count(&format!("{}.v2", scene.topic("items")), 1, PATIENCE)?;
+    assert_eq!(events[0].after("remark"), "a");
+    assert_eq!(doctor(scene, &config)?, [("schemas".to_owned(), None)], "doctor is content");
+    Ok(())
+}
+
 fn subjects_are_named_by_topic_and_record<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     scene.more = "subject_naming = \"topic-record\"\n".to_owned();
     let topic = scene.topic("items");
@@ -92,7 +122,11 @@ fn subjects_are_named_by_topic_and_record<D: Store>(scene: &mut Scene<D>) -> Res
     Ok(())
 }
 
-crate::support::everywhere!(schemas_that_others_register_flow, subjects_are_named_by_topic_and_record);
+crate::support::everywhere!(
+    a_new_version_is_registered_by_others_too,
+    schemas_that_others_register_flow,
+    subjects_are_named_by_topic_and_record
+);
 
 /// One history for a record: tables of one name in two schemas, with equal columns, share nothing.
 #[test]

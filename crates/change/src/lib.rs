@@ -11,6 +11,7 @@ mod retention;
 mod row;
 pub mod script;
 mod source;
+mod statement;
 mod table;
 pub mod url;
 mod value;
@@ -21,8 +22,7 @@ pub use copies::{Answer, Asked, Copies, CopyState, TableCopy, Wish};
 pub use position::{Position, Sequence};
 pub use retention::{Concern, Holder, LogDisk, LogStatus, Retention, Watched, bytes_in_words, time_in_words};
 pub use row::{Row, ValueError};
-pub use source::{
-    Described, Finding, Moved, Resume, Severity, Source, SourceError, SourceInfo, Started, Statement, Step,
-};
+pub use source::{Described, Finding, Resume, Severity, Source, SourceError, SourceInfo, Started, Step};
+pub use statement::{Moved, Statement};
 pub use table::{Column, ColumnType, Element, Identity, Table, TableName};
 pub use value::{Absence, Reason, Value};

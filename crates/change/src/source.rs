@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Change, Column, Copies, Position, Table, TableName, Transaction};
+use crate::{Change, Column, Copies, Position, Statement, Table, Transaction};
 
 /// What the engine learns when it asks for the next thing.
 pub enum Step<'a> {
@@ -51,52 +51,6 @@ pub enum Step<'a> {
     Commit {
         more: bool,
     },
-}
-
-/// A statement that changes a captured table's definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    /// A captured table: by the name that it has now or, where that one is not captured, the one that it had. MySQL: by
-    /// each name that the statement gives or takes away, one record for each.
-    pub table: TableName,
-    /// As it was written, as far as the source keeps it.
-    pub text: String,
-    /// Who ran it, where the log says so.
-    pub user: Option<String>,
-    /// The columns that it renames or drops. `None`: the statement is not understood, and may do that to any.
-    pub moved: Option<Vec<Moved>>,
-    /// The columns that it makes generated, in the rows that are there, too.
-    pub generated: Vec<String>,
-}
-
-/// What a statement made of a column. Names are in the statement's own capitals, which a database may not tell apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
-    /// Its name before the statement.
-    pub from: String,
-    /// Its name from then on; `None`: it is dropped.
-    pub to: Option<String>,
-}
-
-impl Moved {
-    /// Whether both are the name of one column, to a database that does not tell capitals apart.
-    pub fn same_name(one: &str, other: &str) -> bool {
-        one == other || one.to_lowercase() == other.to_lowercase()
-    }
-}
-
-impl Statement {
-    /// So many bytes of a text are kept.
-    pub const LONGEST: usize = 16 << 10;
-
-    /// A statement's text as it is kept: what is too long is cut, and says so at its end.
-    pub fn shortened(text: &str) -> String {
-        if text.len() <= Self::LONGEST {
-            return text.to_owned();
-        }
-        let head = text.get(..text.floor_char_boundary(Self::LONGEST)).unwrap_or_default();
-        format!("{head} … (cut here)")
-    }
 }
 
 /// Facts about a source that never change while it runs.
@@ -195,19 +149,4 @@ pub struct Finding {
     pub what: String,
     /// The exact command that mends it.
     pub help: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Statement;
-
-    #[test]
-    fn long_statements_are_cut_between_letters() {
-        let fits = "é".repeat(Statement::LONGEST / 2);
-        assert_eq!(Statement::shortened(&fits), fits);
-        assert_eq!(Statement::shortened(&format!("{fits}x")), format!("{fits} … (cut here)"));
-        let between = format!("x{fits}");
-        let kept = Statement::shortened(&between);
-        assert_eq!(kept, format!("x{} … (cut here)", "é".repeat(Statement::LONGEST / 2 - 1)));
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use change::{Described, Finding, Position, Resume, Source, SourceError, Table, TableName};
+use change::{Described, Finding, Position, Resume, Source, SourceError, Statement, Table, TableName};
 use source_mysql::MySqlSource;
 use source_postgres::{PostgresSource, SlotGuard};
 
@@ -162,10 +162,11 @@ impl Scratch {
         }
     }
 
-    /// Runs a file's statements as long as `wanted` says so.
-    pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
+    /// Runs a file's statements as long as `wanted` says so. Gives what they say of tables, where numbers of columns do not
+    /// say more.
+    pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<Vec<Statement>, SourceError> {
         match self {
-            Self::Postgres(scratch) => scratch.run(file, text, wanted),
+            Self::Postgres(scratch) => scratch.run(file, text, wanted).map(|()| Vec::new()),
             Self::MySql(scratch) => scratch.run(file, text, wanted),
         }
     }

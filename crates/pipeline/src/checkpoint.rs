@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sink_kafka::{Admin, Outgoing, Producer, TopicSpec};
 
 use crate::error::{Failure, Leg};
-use crate::evolution::{held, in_words};
+use crate::evolution::{held, in_words, topic_versions};
 use crate::ledger::{Ledger, Proof, Safe, Sent};
 use crate::monitor::HeldTable;
 use crate::{Config, clock};
@@ -58,6 +58,11 @@ impl Checkpoint {
     /// the progress, which is the source's.
     pub fn tables(&self) -> (Vec<(TableName, String)>, BTreeMap<String, String>) {
         in_words(&self.progress)
+    }
+
+    /// Which version of its topic each table that was published goes to.
+    pub fn topic_versions(&self) -> BTreeMap<TableName, u32> {
+        topic_versions(&self.progress)
     }
 
     /// The tables whose events are parked.

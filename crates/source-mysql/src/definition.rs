@@ -29,6 +29,16 @@ impl Definition {
     }
 }
 
+/// The bits of a session's `sql_mode`, as a server gives it in words, as far as they matter here.
+pub fn sql_mode(words: &str) -> u64 {
+    let bit = |word| match word {
+        "ANSI_QUOTES" => scanner::ANSI_QUOTES,
+        "NO_BACKSLASH_ESCAPES" => scanner::NO_BACKSLASH_ESCAPES,
+        _ => 0,
+    };
+    words.split(',').map(bit).fold(0, |all, bit| all | bit)
+}
+
 /// The tables that a statement defines anew, each once, in its order; none for any other statement. Indexes alone define
 /// nothing, with one exception: the primary key.
 pub fn definitions(sql: &str, sql_mode: u64) -> Vec<Definition> {

@@ -1,11 +1,12 @@
 //! Databases on a server that somebody gives for that alone, to see what a migration makes of tables. They have the names
 //! that the migration uses, which may name others, too: so the server must have none yet. They are dropped with the value.
 
-use change::{ColumnType, Described, SourceError, Table};
+use change::{ColumnType, Described, SourceError, Statement, Table, TableName};
 
 use crate::catalog::{field, identifier, qualified};
 use crate::config::Config;
 use crate::connection::{Connection, Purpose};
+use crate::definition::{Definition, definitions, sql_mode};
 use crate::describe::describe;
 use crate::error::Error;
 use crate::script;
@@ -89,12 +90,12 @@ impl Scratch {
     }
 
     /// Runs the statements of a file one after the other in a session of their own, as long as `wanted` says so. Where there
-    /// is one database, names without a database mean it. `file` is for messages.
+    /// is one database, names without a database mean it. `file` is for messages. Gives what they say of tables, in order.
     ///
     /// # Errors
     ///
     /// The first statement that the server refuses, with its line; [`SourceError::Stop`] when it is not wanted any more.
-    pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<(), SourceError> {
+    pub fn run(&self, file: &str, text: &str, wanted: &dyn Fn() -> bool) -> Result<Vec<Statement>, SourceError> {
         let statements = script::split(text)
             .map_err(|refused| Error::stop(format!("{file}, line {}: {}", refused.line, refused.what), refused.help))?;
         let mut control = Connection::open(&self.config, Purpose::Control)?;
@@ -103,6 +104,7 @@ impl Scratch {
         if let [database] = &self.databases[..] {
             control.execute("setting up the session", &format!("USE {}", identifier(database)))?;
         }
+        let mut said = Vec::new();
         for statement in statements {
             if !wanted() {
                 return Err(SourceError::Stop {
@@ -110,10 +112,11 @@ impl Scratch {
                     help: "nothing is left on the server; run the check again".to_owned(),
                 });
             }
+            said.extend(said_of_tables(&mut control, statement.sql)?);
             control.execute(&format!("{file}, line {}", statement.line), statement.sql)?;
         }
         control.close();
-        Ok(())
+        Ok(said)
     }
 
     /// The tables that match, as they are now.
@@ -162,6 +165,25 @@ impl Scratch {
         let statements: Vec<String> = self.databases.iter().map(|name| drop_statement(name) + ";").collect();
         statements.join(" ")
     }
+}
+
+/// What a statement says of tables, by the settings of the session that will run it.
+fn said_of_tables(control: &mut Connection, sql: &str) -> Result<Vec<Statement>, Error> {
+    if definitions(sql, 0).is_empty() {
+        return Ok(Vec::new());
+    }
+    let doing = "asking for the session's database and sql_mode";
+    let rows = control.query(doing, "SELECT COALESCE(DATABASE(), ''), @@SESSION.sql_mode")?;
+    let Some(row) = rows.first() else { return Ok(Vec::new()) };
+    let (database, sql_mode) = (field(row, 0, doing)?, sql_mode(field(row, 1, doing)?));
+    let said = |definition: Definition| Statement {
+        table: TableName::new(definition.table.0.as_deref().unwrap_or(database), &definition.table.1),
+        text: sql.to_owned(),
+        user: None,
+        moved: definition.moved,
+        generated: definition.generated,
+    };
+    Ok(definitions(sql, sql_mode).into_iter().map(said).collect())
 }
 
 fn drop_statement(name: &str) -> String {

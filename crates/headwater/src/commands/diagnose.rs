@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use change::{Described, Finding, Severity};
 use event_avro::Naming;
-use pipeline::{HeldTable, checkpoint};
+use pipeline::HeldTable;
+use pipeline::checkpoint::{self, Checkpoint};
 use schema_registry::{Part, RegisterError};
 
 use crate::assemble;
@@ -24,10 +25,11 @@ const REGISTRY: Duration = Duration::from_secs(5);
 /// Looks at everything, whatever the first findings are.
 pub fn run(config: &Config, format: Output) -> Result<Exit, Failure> {
     let (source, tables) = look_at_source(config);
+    let (kafka, checkpoint) = look_at_kafka(config, &tables);
     let groups = [
         Group { title: "source".to_owned(), findings: source },
-        Group { title: "kafka".to_owned(), findings: look_at_kafka(config, &tables) },
-        Group { title: "registry".to_owned(), findings: look_at_registry(config)? },
+        Group { title: "kafka".to_owned(), findings: kafka },
+        Group { title: "registry".to_owned(), findings: look_at_registry(config, checkpoint.as_ref())? },
     ];
     Ok(doctor::present(&groups, format))
 }
@@ -54,30 +56,35 @@ fn look_at_source(config: &Config) -> (Vec<Finding>, Vec<String>) {
     (findings, topics)
 }
 
-fn look_at_kafka(config: &Config, topics: &[String]) -> Vec<Finding> {
+/// The findings, and the checkpoint if there is one.
+fn look_at_kafka(config: &Config, topics: &[String]) -> (Vec<Finding>, Option<Checkpoint>) {
     let kafka = assemble::kafka(config);
     let brokers = &config.kafka.brokers;
     let admin = match sink_kafka::Admin::connect(&kafka) {
         Ok(admin) => admin,
-        Err(error) => return vec![finding(Severity::Problem, "client", error.to_string(), None)],
+        Err(error) => return (vec![finding(Severity::Problem, "client", error.to_string(), None)], None),
     };
     let ids = match admin.brokers() {
         Ok(ids) => ids,
         Err(error) => {
             let help = Some("check kafka.brokers, and the security settings under [kafka.properties]".to_owned());
-            return vec![finding(Severity::Problem, "brokers", error.to_string(), help)];
+            return (vec![finding(Severity::Problem, "brokers", error.to_string(), help)], None);
         }
     };
     let cluster = Cluster { addresses: brokers, ids: &ids };
     let mut findings = vec![finding(Severity::Good, "brokers", format!("{} answer at {brokers}", ids.len()), None)];
     findings.push(look_at_checkpoint_topic(config, &kafka, &admin));
     findings.extend(look_at_durability(&admin, &config.kafka.checkpoint_topic, &cluster));
-    findings.extend(look_at_held(config, &kafka));
+    let mut wait = |wait: sink_kafka::Wait| wait.waited < CHECKPOINT;
+    // One that cannot be read is a matter of the topic's, which has been looked at.
+    let checkpoint = checkpoint::read_if_any(&kafka, &config.kafka.checkpoint_topic, &config.name, &mut wait);
+    let checkpoint = checkpoint.ok().flatten();
+    findings.extend(checkpoint.iter().flat_map(look_at_held));
     for topic in topics {
         findings.push(look_at_topic(&kafka, &admin, topic));
         findings.extend(look_at_durability(&admin, topic, &cluster));
     }
-    findings
+    (findings, checkpoint)
 }
 
 /// What a topic that exists keeps when brokers fail. That it cannot be asked has been said before.
@@ -103,11 +110,8 @@ fn look_at_checkpoint_topic(config: &Config, kafka: &sink_kafka::Config, admin: 
     }
 }
 
-/// Tables whose events are parked. A checkpoint that cannot be read is a matter of the topic's, which has been looked at.
-fn look_at_held(config: &Config, kafka: &sink_kafka::Config) -> Vec<Finding> {
-    let mut wait = |wait: sink_kafka::Wait| wait.waited < CHECKPOINT;
-    let found = checkpoint::read_if_any(kafka, &config.kafka.checkpoint_topic, &config.name, &mut wait);
-    let held = found.ok().flatten().map(|checkpoint| checkpoint.held()).unwrap_or_default();
+/// Tables whose events are parked.
+fn look_at_held(checkpoint: &Checkpoint) -> Vec<Finding> {
     let look = |held: HeldTable| {
         let (state, help) = match held.returning {
             true => ("released; its events are on their way back from", None),
@@ -116,7 +120,7 @@ fn look_at_held(config: &Config, kafka: &sink_kafka::Config) -> Vec<Finding> {
         let what = format!("{state} {}: {}", held.topic, held.reason);
         finding(Severity::Warning, &format!("table {}", held.table), what, help)
     };
-    held.into_iter().map(look).collect()
+    checkpoint.held().into_iter().map(look).collect()
 }
 
 fn look_at_topic(kafka: &sink_kafka::Config, admin: &sink_kafka::Admin, topic: &str) -> Finding {
@@ -148,7 +152,7 @@ fn look_at_topic(kafka: &sink_kafka::Config, admin: &sink_kafka::Admin, topic: &
     finding(Severity::Good, &subject, what, None)
 }
 
-fn look_at_registry(config: &Config) -> Result<Vec<Finding>, Failure> {
+fn look_at_registry(config: &Config, checkpoint: Option<&Checkpoint>) -> Result<Vec<Finding>, Failure> {
     let registry = schema_registry::Registry::new(assemble::registry(config)?)
         .map_err(|error| Failure::configuration(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -166,7 +170,7 @@ fn look_at_registry(config: &Config) -> Result<Vec<Finding>, Failure> {
     let what = format!("{} answers; its level is {level}", registry.url());
     let mut findings = vec![finding(Severity::Good, "registry", what, None)];
     if !config.registry.register {
-        findings.extend(look_at_schemas(config, &registry, &runtime));
+        findings.extend(look_at_schemas(config, checkpoint, &registry, &runtime));
     }
     Ok(findings)
 }
@@ -174,6 +178,7 @@ fn look_at_registry(config: &Config) -> Result<Vec<Finding>, Failure> {
 /// Where schemas may only be looked up: which ones somebody else has still to register, and how.
 fn look_at_schemas(
     config: &Config,
+    checkpoint: Option<&Checkpoint>,
     registry: &schema_registry::Registry,
     runtime: &tokio::runtime::Runtime,
 ) -> Vec<Finding> {
@@ -181,10 +186,12 @@ fn look_at_schemas(
     let Ok(Described { info, tables }) = assemble::database(config).describe() else { return Vec::new() };
     let prefix = &config.kafka.topic_prefix;
     let naming = Naming { prefix: prefix.clone() };
+    let versions = checkpoint.map(Checkpoint::topic_versions).unwrap_or_default();
     let mut missing = Vec::new();
     let mut found = 0;
     for table in &tables {
         let Ok(topic) = event_avro::topic(prefix, &table.name.schema, &table.name.table) else { continue };
+        let topic = event_avro::topic_version(&topic, versions.get(&table.name).copied().unwrap_or(1));
         let key = event_avro::key_schema(table, &naming);
         let key = key.map(|schema| (Part::Key, event_avro::key_record(&table.name, &naming), schema));
         let value = event_avro::value_schema(table, &info, &naming);

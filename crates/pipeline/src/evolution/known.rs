@@ -288,6 +288,12 @@ pub(crate) fn held(progress: &BTreeMap<String, String>) -> Vec<HeldTable> {
     take(&mut progress.clone()).unwrap_or_default().values().filter_map(Known::shown).collect()
 }
 
+/// The version of each table's topic, by the same.
+pub(crate) fn topic_versions(progress: &BTreeMap<String, String>) -> BTreeMap<TableName, u32> {
+    let known = take(&mut progress.clone()).unwrap_or_default();
+    known.into_iter().map(|(name, known)| (name, known.version)).collect()
+}
+
 /// The tables in the progress of a checkpoint, each in words for people; and the rest of the progress, which is a source's.
 /// A record that this version does not understand stays there.
 pub(crate) fn in_words(progress: &BTreeMap<String, String>) -> (Vec<(TableName, String)>, BTreeMap<String, String>) {

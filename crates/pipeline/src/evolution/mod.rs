@@ -23,12 +23,13 @@ mod releases;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use change::{Moved, Statement, TableName};
+use change::{Statement, TableName};
 use event_avro::compatibility::Finding;
 
 pub use known::How;
 pub(crate) use known::{
     Announcement, Frame, Held, Ids, Known, OWN_IDS, Release, Sentence, Why, digest, held, in_words, remember_departing,
+    topic_versions,
 };
 pub use policy::{OnChange, Policy};
 pub(crate) use releases::Asked;
@@ -116,14 +117,11 @@ impl Evolution {
         }
         match self.statements.get_mut(&statement.table) {
             Some(earlier) => {
-                // Two statements before the next row: what becomes of columns is known only if both are understood.
-                let moved = earlier.moved.take().zip(statement.moved.as_deref());
-                earlier.moved = moved.map(|(first, then)| both(first, then));
+                earlier.follow(statement);
                 if earlier.text.len() < LONGEST_STATEMENTS {
                     earlier.text.push_str(";\n");
                     earlier.text.push_str(&statement.text);
                 }
-                earlier.generated.extend_from_slice(&statement.generated);
                 earlier.user = statement.user.clone().or_else(|| earlier.user.take());
             }
             None => drop(self.statements.insert(statement.table.clone(), statement.clone())),
@@ -138,19 +136,6 @@ impl Evolution {
     pub(crate) fn take_statement(&mut self, table: &TableName) -> Option<Statement> {
         self.statements.remove(table)
     }
-}
-
-/// What two statements together make of the columns that were there before the first.
-fn both(first: Vec<Moved>, then: &[Moved]) -> Vec<Moved> {
-    let is = |name: &Option<String>, other: &str| name.as_ref().is_some_and(|name| Moved::same_name(name, other));
-    // One that the first has moved away is another column to the second, which came in between.
-    let concerns = |one: &Moved, later: &Moved| is(&one.to, &later.from) || Moved::same_name(&one.from, &later.from);
-    let more: Vec<_> = then.iter().filter(|later| !first.iter().any(|one| concerns(one, later))).cloned().collect();
-    let on = |one: Moved| match then.iter().find(|later| is(&one.to, &later.from)) {
-        Some(later) => Moved { to: later.to.clone(), ..one },
-        None => one,
-    };
-    first.into_iter().map(on).chain(more).collect()
 }
 
 /// Bytes of a statement beside its text: names have at most 64 letters.
@@ -177,43 +162,8 @@ impl From<&Finding> for Sentence {
 mod tests {
     use super::*;
 
-    /// `a>b` renames, `a>` drops; `?` is not understood.
-    fn moved(text: &str) -> Option<Vec<Moved>> {
-        let one = |pair: &str| {
-            let (from, to) = pair.split_once('>').unwrap_or((pair, ""));
-            Moved { from: from.to_owned(), to: Some(to.to_owned()).filter(|to| !to.is_empty()) }
-        };
-        (text != "?").then(|| text.split_whitespace().map(one).collect())
-    }
-
     fn evolution() -> Evolution {
         Evolution::take(Policy::default(), &mut BTreeMap::new()).unwrap()
-    }
-
-    #[test]
-    fn statements_are_understood_together() {
-        for (statements, expected) in [
-            (&["a>b"][..], "a>b"),
-            (&["", "a>b"], "a>b"),
-            (&["a>b", "?"], "?"),
-            (&["?", "a>b"], "?"),
-            (&["a>b", "b>c"], "a>c"),
-            (&["a>b", "B>"], "a>"),
-            // Three statements swap two columns, one does.
-            (&["c>e", "d>c", "e>d"], "c>d d>c"),
-            (&["a>b b>a", "a>x"], "a>b b>x"),
-            // What comes under a name that went is none of the columns that were there.
-            (&["a>", "a>b"], "a>"),
-            (&["a>b", "a>"], "a>b"),
-        ] {
-            let (mut evolution, table) = (evolution(), TableName::new("s", "t"));
-            for text in statements {
-                let (table, text, moved) = (table.clone(), "alter".to_owned(), moved(text));
-                evolution.note(&Statement { table, text, user: None, moved, generated: Vec::new() });
-            }
-            let found = evolution.take_statement(&table).unwrap().moved;
-            assert_eq!(found, moved(expected), "{statements:?}");
-        }
     }
 
     #[test]

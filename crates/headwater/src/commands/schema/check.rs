@@ -83,7 +83,12 @@ fn changed(
 ) -> Result<Option<TableReport>, Failure> {
     let registered_shape = shape(name, known)?;
     let before = planned.before.as_ref().unwrap_or(&registered_shape);
-    let mut findings = compatibility::judge(before, &planned.shape, &[]);
+    let said = planned.said.as_ref();
+    let moved = said.and_then(|said| said.moved.as_deref()).unwrap_or_default();
+    let mut findings = compatibility::judge(before, &planned.shape, moved);
+    let generated = said.map_or(&[][..], |said| &said.generated);
+    findings.extend(compatibility::judge_generated(&planned.shape, generated));
+    findings.extend(returned(holdings, name, known, before, &planned.shape)?);
     let mut notes = Vec::new();
     if planned.before.is_some() {
         let drift = compatibility::judge(&registered_shape, before, &[]);
@@ -118,6 +123,30 @@ fn changed(
     let sentence = sentence(&topic, verdict, &findings);
     let table = name.to_string();
     Ok(Some(TableReport { table, topic, change: Change::Changed, verdict, sentence, findings, subjects, notes }))
+}
+
+/// New columns under names that an earlier version of the topic's schemas had: the older versions are looked at only if there
+/// is anything new.
+fn returned(
+    holdings: &Holdings,
+    name: &TableName,
+    known: &Registered,
+    before: &Shape,
+    after: &Shape,
+) -> Result<Vec<Finding>, Failure> {
+    if known.value.version == 1 || compatibility::departing(after, before).next().is_none() {
+        return Ok(Vec::new());
+    }
+    let mut shapes = Vec::new();
+    for version in holdings.versions(&holdings.subject(name, known.version, Part::Value)?)? {
+        // One that is no record of ours has no columns that could come back.
+        shapes.extend(Shape::of_schemas(None, &version.schema));
+    }
+    let departed = shapes.windows(2).flat_map(|pair| compatibility::departing(&pair[0], &pair[1]));
+    // The newest of a name counts, and is found first.
+    let mut departed: Vec<_> = departed.cloned().collect();
+    departed.reverse();
+    Ok(compatibility::judge_returned(&departed, before, after))
 }
 
 /// The shape that the registered schemas describe.

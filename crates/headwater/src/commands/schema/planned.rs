@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use change::{Described, SourceError, Table, TableName};
+use change::{Described, SourceError, Statement, Table, TableName};
 use event_avro::Naming;
 use event_avro::compatibility::{Shape, record_name};
 use schema_registry::Latest;
@@ -22,6 +22,8 @@ use crate::{output, signals};
 pub(super) struct Planned {
     /// What to judge it against; `None`: what is registered.
     pub(super) before: Option<Shape>,
+    /// What the migration's statements say of it.
+    pub(super) said: Option<Statement>,
     pub(super) shape: Shape,
     pub(super) key: Option<String>,
     pub(super) value: String,
@@ -50,18 +52,25 @@ pub(super) fn find(
         let described = database.describe()?;
         return Ok(Plan { tables: planned(&described, None, &naming), is_complete: true });
     }
-    let (before, after) = migrate(&database, arguments, registered)?;
-    Ok(Plan { tables: planned(&after, Some(&before), &naming), is_complete: true })
+    let (migrated, after) = migrate(&database, arguments, registered)?;
+    Ok(Plan { tables: planned(&after, Some(&migrated), &naming), is_complete: true })
 }
 
-fn planned(after: &Described, before: Option<&Described>, naming: &Naming) -> BTreeMap<TableName, Planned> {
+/// Where a migration began, and what its statements say of tables.
+struct Migrated {
+    before: Described,
+    said: BTreeMap<TableName, Statement>,
+}
+
+fn planned(after: &Described, migrated: Option<&Migrated>, naming: &Naming) -> BTreeMap<TableName, Planned> {
     let shape_before = |name: &TableName| {
-        let found = before?.tables.iter().find(|table| table.name == *name)?;
+        let found = migrated?.before.tables.iter().find(|table| table.name == *name)?;
         Some(Shape::of_table(found))
     };
     let plan = |table: &Table| {
         let planned = Planned {
             before: shape_before(&table.name),
+            said: migrated.and_then(|migrated| migrated.said.get(&table.name)).cloned(),
             shape: Shape::of_table(table),
             key: event_avro::key_schema(table, naming),
             value: event_avro::value_schema(table, &after.info, naming),
@@ -71,12 +80,13 @@ fn planned(after: &Described, before: Option<&Described>, naming: &Naming) -> BT
     after.tables.iter().map(plan).collect()
 }
 
-/// The tables before and after the migration, in one database, so that numbers of columns tell what was renamed.
+/// The tables before and after the migration, in one database, so that numbers of columns, or else its statements, tell what
+/// was renamed.
 fn migrate(
     database: &Database,
     arguments: &SchemaCheck,
     registered: &BTreeMap<TableName, Registered>,
-) -> Result<(Described, Described), Failure> {
+) -> Result<(Migrated, Described), Failure> {
     let read = |path: &PathBuf| {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path)
@@ -92,13 +102,14 @@ fn migrate(
     let names: Vec<TableName> = registered.keys().cloned().collect();
     let scratch = Scratch::create(database, &names)?;
     match &base {
-        Some((file, text)) => scratch.run(file, text, &wanted)?,
+        Some((file, text)) => drop(scratch.run(file, text, &wanted)?),
         None => scratch.build(&rebuilt).map_err(|error| explained(error, "the rebuilt tables are not as yours are"))?,
     }
     let before = scratch.describe()?;
+    let mut said: BTreeMap<TableName, Statement> = BTreeMap::new();
     for (file, text) in &migrations {
         let run = scratch.run(file, text, &wanted);
-        match &base {
+        let statements = match &base {
             Some(_) => run?,
             None => run.map_err(|error| {
                 explained(
@@ -106,6 +117,12 @@ fn migrate(
                     "only the captured tables are there, with their columns and keys, rebuilt from the registry",
                 )
             })?,
+        };
+        for statement in statements {
+            match said.get_mut(&statement.table) {
+                Some(earlier) => earlier.follow(&statement),
+                None => drop(said.insert(statement.table.clone(), statement)),
+            }
         }
     }
     let after = scratch.describe()?;
@@ -113,7 +130,7 @@ fn migrate(
     if let Err(error) = scratch.remove() {
         output::print_error(&format!("warning: the throw-away database is still there: {error}"));
     }
-    Ok((before, after))
+    Ok((Migrated { before, said }, after))
 }
 
 /// The tables as far as the registry knows them.
@@ -164,7 +181,7 @@ fn from_files(
         };
         let key = key.map(|(_, text)| text).or_else(|| known.key.as_ref().map(|key| key.schema.clone()));
         let shape = Shape::of_schemas(key.as_deref(), &value).map_err(|error| unfit(&path, &error.to_string()))?;
-        tables.insert(name.clone(), Planned { before: None, shape, key, value });
+        tables.insert(name.clone(), Planned { before: None, said: None, shape, key, value });
     }
     if let Some((path, _)) = files.into_values().next() {
         return Err(Failure::stop(

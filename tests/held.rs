@@ -19,7 +19,7 @@ const EVOLVE: &str = "[evolution]\non_change = \"evolve\"";
 fn with_extra<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     scene.more = EVOLVE.to_owned();
     scene.tables.push(format!("{}.bystander", scene.database.schema()));
-    scene.database.execute("create table bystander (id bigint primary key)")?;
+    scene.database.execute("create table bystander (id bigint primary key, at bigint)")?;
     scene.database.execute("alter table items add column extra varchar(20) default 'e'")
 }
 

@@ -18,7 +18,7 @@ fn registry_409_holds_one_table<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     scene.database.execute("alter table items add column extra bigint")?;
     insert_journaled(&scene.database, 100, 10)?;
     let held = wait_held(&headwater, "items")?;
-    scene.database.execute("insert into bystander values (1)")?;
+    scene.database.execute("insert into bystander (id) values (1)")?;
     wait_count(scene, &headwater, &scene.topic("bystander"), 1)?;
     wait_count(scene, &headwater, &parked(scene), 10)?;
     let (status, said) = release(&headwater, &name(scene), "accept")?;
@@ -50,7 +50,7 @@ fn a_new_column_waits_for_the_registry_and_nobody_else_does<D: Store>(scene: &mu
     insert_journaled(&scene.database, 100, 10)?;
     let held = wait_held(&headwater, "items")?;
     ensure!(held["help"].as_str().is_some_and(|help| help.contains("by itself")), "{held}");
-    scene.database.execute("insert into bystander values (1)")?;
+    scene.database.execute("insert into bystander (id) values (1)")?;
     wait_count(scene, &headwater, &scene.topic("bystander"), 1)?;
     wait_count(scene, &headwater, &parked(scene), 10)?;
     headwater.kill9()?;
@@ -64,7 +64,7 @@ fn a_new_column_waits_for_the_registry_and_nobody_else_does<D: Store>(scene: &mu
     scene.database.execute("alter table items add column last varchar(10) default 'new'")?;
     insert_journaled(&scene.database, 300, 10)?;
     wait_held(&headwater, "items")?;
-    scene.database.execute("insert into bystander values (2)")?;
+    scene.database.execute("insert into bystander (id) values (2)")?;
     wait_count(scene, &headwater, &scene.topic("bystander"), 2)?;
     registry.resume()?;
     wait_not_held(&headwater)?;

@@ -35,7 +35,7 @@ fn a_renamed_column_is_parked_until_it_is_accepted<D: Store>(scene: &mut Scene<D
     insert_journaled(&scene.database, 250, 10)?;
     wait_count(scene, &headwater, &parked(scene), 30)?;
     assert_eq!(wait_held(&headwater, "items")?["verdict"], "corrupts-silently");
-    scene.database.execute("insert into bystander values (1)")?;
+    scene.database.execute("insert into bystander (id) values (1)")?;
     wait_count(scene, &headwater, &scene.topic("bystander"), 1)?;
     wait_count(scene, &headwater, &scene.topic("items"), 10)?;
     let (status, said) = release(&headwater, "public.nobody", "accept")?;

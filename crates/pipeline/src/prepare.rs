@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use change::{Statement, Table, TableName};
 use event_avro::Plan;
-use event_avro::compatibility::{Finding, Shape, Verdict, judge, judge_generated, judge_returned, worst};
+use event_avro::compatibility::{Finding, Shape, Verdict, judge, judge_generated, judge_returned, unproven, worst};
 use schema_registry::Part;
 use sink_kafka::TopicSpec;
 
@@ -355,12 +355,14 @@ fn findings(known: &Known, shape: &Shape, statement: Option<&Statement>) -> Vec<
     let held = known.held.as_ref();
     let Some(before) = held.map(|held| &held.shape).or(known.shape.as_ref()) else { return Vec::new() };
     let moved = statement.and_then(|statement| statement.moved.as_deref());
+    let is_proven = moved.is_some() || before.numbers_prove(shape);
     let generated = statement.map_or(&[][..], |statement| &statement.generated);
     let mut findings = judge(before, shape, moved.unwrap_or_default());
     findings.extend(judge_generated(shape, generated));
     for departed in [&known.departed, held.map_or(&Vec::new(), |held| &held.departed)] {
         findings.extend(judge_returned(departed, before, shape));
     }
+    findings.extend(unproven(&findings).filter(|_| !is_proven));
     findings
 }
 

@@ -42,8 +42,7 @@ pub(super) struct Fates<'a> {
 
 impl<'a> Fates<'a> {
     pub(super) fn of(old: &'a Shape, new: &'a Shape, moved: &[Moved]) -> Self {
-        let is_numbered = |shape: &Shape| shape.fields.iter().all(|field| field.number.is_some());
-        let by_number = old.relation == new.relation && is_numbered(old) && is_numbered(new);
+        let by_number = old.numbers_prove(new);
         let fate = |field: &Field| if by_number { numbered(field, new) } else { stated(field, new, moved) };
         let old: Vec<_> = old.fields.iter().map(|field| (field, fate(field))).collect();
         let is_taken =

@@ -109,6 +109,22 @@ pub fn judge(old: &Shape, new: &Shape, moved: &[Moved]) -> Vec<Finding> {
     found
 }
 
+/// What has to be added to the findings about a change of which neither numbers nor statements tell what became of columns:
+/// it is not safe, whatever it looks like. `None`: nobody calls it safe, or nothing has changed.
+pub fn unproven(findings: &[Finding]) -> Option<Finding> {
+    let has_changed = findings.iter().any(|finding| finding.rule != "sql-type-renamed");
+    let sees = "may see the values of another column under the same name, if columns were exchanged";
+    (has_changed && worst(findings) == Verdict::Safe).then(|| Finding {
+        rule: "not-proven",
+        column: None,
+        verdict: Verdict::SafeIfAgreed,
+        what: "nothing proves that columns of the same name are still the same columns".to_owned(),
+        running: sees.to_owned(),
+        replaying: sees.to_owned(),
+        advice: "nothing to do if the table was only altered as the other findings say".to_owned(),
+    })
+}
+
 /// Judges columns that come under the names of columns that went in an earlier change: to whoever replays the topic they are
 /// one. `departed` is what [`departing`] has given for the topic's earlier changes.
 pub fn judge_returned(departed: &[Field], old: &Shape, new: &Shape) -> Vec<Finding> {

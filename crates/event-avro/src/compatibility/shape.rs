@@ -130,6 +130,12 @@ impl Shape {
         filled == *known
     }
 
+    /// Whether column numbers tell what became of each column: of one table, and on both sides.
+    pub fn numbers_prove(&self, new: &Self) -> bool {
+        let is_numbered = |shape: &Self| shape.fields.iter().all(|field| field.number.is_some());
+        self.relation == new.relation && is_numbered(self) && is_numbered(new)
+    }
+
     /// This shape with the names that SQL types have in another one: a server has several names for a type, and its log and
     /// its catalogue need not agree (`bigint` and `bigint(20)`).
     #[must_use]

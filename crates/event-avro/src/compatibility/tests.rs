@@ -171,6 +171,20 @@ fn a_name_that_comes_back_is_judged_against_what_it_was() {
 }
 
 #[test]
+fn what_nothing_proves_is_not_safe() {
+    let shape = |columns: &[&str]| Shape::of_table(&table(columns.iter().map(|name| text(name)).collect()));
+    let rule = |old: &[&str], new: &[&str]| {
+        unproven(&judge(&shape(old), &shape(new), &[])).map(|finding| (finding.rule, finding.verdict))
+    };
+    assert_eq!(rule(&["c"], &["c", "d"]), Some(("not-proven", Verdict::SafeIfAgreed)));
+    assert_eq!(rule(&["c"], &["c"]), None);
+    assert_eq!(rule(&["c", "d"], &["c"]), None, "agreed or not, it is not called safe");
+    let (old, other) = (numbered(table(vec![text("c")]), &[1, 2]), numbered(table(vec![]), &[1]));
+    assert!(old.numbers_prove(&other) && !old.numbers_prove(&shape(&["c"])));
+    assert!(!old.numbers_prove(&Shape { relation: Some(1), ..other }));
+}
+
+#[test]
 fn a_column_that_becomes_generated_is_told() {
     let shape = Shape::of_table(&table(vec![text("c")]));
     let found = judge_generated(&shape, &["C".to_owned(), "d".to_owned()]);

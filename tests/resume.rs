@@ -25,7 +25,7 @@ pub(crate) fn survives_kills<D: Store>(scene: &Scene<D>, kills: usize, seed: u64
         headwater.kill9()?;
     }
     let headwater = scene.start()?;
-    let transactions = writer.finish()?;
+    let transactions = writer.finish()?.transactions;
     println!("{transactions} transactions under {kills} kills");
     scene.judge()?;
     assert_eq!(headwater.terminate(PATIENCE)?, 0);

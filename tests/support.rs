@@ -211,52 +211,58 @@ fn judge_order(events: &[Event]) -> Result<()> {
     Ok(())
 }
 
-/// Writes random journaled transactions until it is told to stop.
+/// What a writer came to.
+pub(crate) struct Written {
+    pub(crate) transactions: u64,
+    pub(crate) per_second: f64,
+}
+
+/// Writes transactions until it is told to stop.
 pub(crate) struct Writer {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<u64>>>,
+    thread: Option<JoinHandle<Result<Written>>>,
 }
 
 impl Writer {
     /// `seed` decides everything but the timing. `pause` is the time between two transactions.
     pub(crate) fn start<D: Store>(database: &D, seed: u64, pause: Duration) -> Result<Self> {
-        let mut run = database.session()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let mut transactions = 0;
-            while !asked.load(Ordering::Relaxed) {
-                run(&random_transaction::<D>(&mut random))?;
-                transactions += 1;
-                std::thread::sleep(pause); // the load's rate, not a wait for anything
-            }
-            Ok(transactions)
-        });
-        Ok(Self { stop, thread: Some(thread) })
+        let mut random = fastrand::Rng::with_seed(seed);
+        Self::run(database, move || random_transaction::<D>(&mut random), move |_| pause)
     }
 
-    /// Transactions of one change each, so many a second where the machine can.
-    pub(crate) fn paced<D: Store>(database: &D, seed: u64, per_second: u32) -> Result<Self> {
+    /// What `next` gives, one transaction each, so many a second where the machine can.
+    pub(crate) fn paced<D: Store>(
+        database: &D,
+        per_second: u32,
+        next: impl FnMut() -> String + Send + 'static,
+    ) -> Result<Self> {
+        let begin = Instant::now();
+        let due = move |done: u64| Duration::from_secs(done) / per_second;
+        Self::run(database, next, move |done| due(done).saturating_sub(begin.elapsed()))
+    }
+
+    fn run<D: Store>(
+        database: &D,
+        mut next: impl FnMut() -> String + Send + 'static,
+        mut pause: impl FnMut(u64) -> Duration + Send + 'static,
+    ) -> Result<Self> {
         let mut run = database.session()?;
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut random = fastrand::Rng::with_seed(seed);
             let (begin, mut transactions) = (Instant::now(), 0);
             while !asked.load(Ordering::Relaxed) {
-                run(&D::transaction(&[Journaled::random(&mut random)], true))?;
+                run(&next())?;
                 transactions += 1;
-                let due = Duration::from_secs(transactions) / per_second;
-                std::thread::sleep(due.saturating_sub(begin.elapsed())); // the load's rate, not a wait for anything
+                std::thread::sleep(pause(transactions)); // the load's rate, not a wait for anything
             }
-            Ok(transactions)
+            Ok(Written { transactions, per_second: transactions as f64 / begin.elapsed().as_secs_f64() })
         });
         Ok(Self { stop, thread: Some(thread) })
     }
 
     /// Stops after the transaction under way; gives how many there were.
-    pub(crate) fn finish(mut self) -> Result<u64> {
+    pub(crate) fn finish(mut self) -> Result<Written> {
         self.stop.store(true, Ordering::Relaxed);
         let Some(thread) = self.thread.take() else { bail!("already finished") };
         thread.join().map_err(|_| anyhow::anyhow!("the writer panicked"))?

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
-use crate::support::Writer;
+use crate::support::{Journaled, Writer, Written};
 
 /// What each verdict's change is, and whether it is held.
 fn changes(is_mysql: bool) -> [(&'static str, String, bool); 5] {
@@ -50,8 +50,9 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     let seed = testkit::seed("five_changes_under_load_and_kills");
     let mut random = fastrand::Rng::with_seed(seed);
     let mut headwater = scene.start()?;
-    let writer = Writer::paced(&scene.database, seed, 500)?;
-    let begin = Instant::now();
+    let mut changes_of = fastrand::Rng::with_seed(seed);
+    let one = move || D::transaction(&[Journaled::random(&mut changes_of)], true);
+    let writer = Writer::paced(&scene.database, 500, one)?;
     let stop = Arc::new(AtomicBool::new(false));
     let other = bystander(scene, &stop)?;
     let mut count = 0;
@@ -77,8 +78,7 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     }
     stop.store(true, Ordering::Relaxed);
     let inserted = other.join().map_err(|_| anyhow::anyhow!("the other writer panicked"))??;
-    let transactions = writer.finish()?;
-    let rate = transactions as f64 / begin.elapsed().as_secs_f64();
+    let Written { transactions, per_second } = writer.finish()?;
     scene.judge().with_context(|| format!("seed {seed}"))?;
     for event in scene.oracle().read(&scene.topic("items"))?.iter().filter(|event| event.op() == "c") {
         for (column, value) in [("narrow", 1.5), ("wide", 2.5)] {
@@ -92,7 +92,7 @@ fn five_changes_under_load_and_kills<D: Store>(scene: &mut Scene<D>) -> Result<(
     let delay = |event: &Event| event.field("ts_us").as_i64().zip(event.after("at").as_i64());
     let longest = events.iter().filter_map(delay).map(|(published, inserted)| published - inserted).max();
     println!(
-        "{transactions} transactions, {rate:.0} a second, {inserted} of the other table, at most {longest:?} us late, kills included"
+        "{transactions} transactions, {per_second:.0} a second, {inserted} of the other table, at most {longest:?} us late, kills included"
     );
     Ok(())
 }

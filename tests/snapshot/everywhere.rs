@@ -1,13 +1,12 @@
 //! The promises of copies that are the same whatever the database.
 
-use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use testkit::seed;
 
 use super::fences::wait_copying;
 use super::*;
-use crate::support::insert_journaled;
+use crate::support::{Writer, Written, insert_journaled};
 
 const INITIAL: &str = "snapshot = \"initial\"\ntable_refresh = \"1s\"";
 
@@ -17,57 +16,18 @@ fn fill<D: Store>(scene: &mut Scene<D>, rows: u64) -> Result<()> {
     scene.database.execute(&D::insertion(0, rows, "repeat(concat('row ', i, ' '), 60)"))
 }
 
-/// Updates, deletes, inserts and moves of keys, one statement a transaction, 500 a second where the machine can, until it
-/// is dropped.
-struct Load<D> {
-    of: PhantomData<D>,
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<Result<Loaded>>>,
-}
-
-/// What a load came to.
-struct Loaded {
-    transactions: u32,
-    per_second: f64,
-}
-
-impl<D: Store> Load<D> {
-    const PERIOD: Duration = Duration::from_millis(2);
-
-    fn start(database: &D, seed: u64, ids: u64) -> Result<Self> {
-        let mut run = database.session()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let (begin, mut transactions) = (Instant::now(), 0);
-            while !asked.load(Ordering::Relaxed) {
-                let (id, other) = (random.u64(0..ids), random.u64(0..ids + ids / 4));
-                let sql = match random.u8(0..10) {
-                    0..6 => format!("update items set version = version + 1 where id = {id}"),
-                    6 => format!("delete from items where id = {id}"),
-                    7 => D::insert_if_absent(other),
-                    _ => D::move_key(id, other),
-                };
-                run(&sql)?;
-                transactions += 1;
-                std::thread::sleep((Self::PERIOD * transactions).saturating_sub(begin.elapsed())); // the load's rate
-            }
-            Ok(Loaded { transactions, per_second: f64::from(transactions) / begin.elapsed().as_secs_f64() })
-        });
-        Ok(Self { of: PhantomData, stop, thread: Some(thread) })
-    }
-
-    fn finish(mut self) -> Result<Loaded> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().context("already finished")?.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
-    }
-}
-
-impl<D> Drop for Load<D> {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
+/// Updates, deletes, inserts and moves of keys, one statement a transaction, 500 a second where the machine can.
+fn load<D: Store>(database: &D, seed: u64, ids: u64) -> Result<Writer> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    Writer::paced(database, 500, move || {
+        let (id, other) = (random.u64(0..ids), random.u64(0..ids + ids / 4));
+        match random.u8(0..10) {
+            0..6 => format!("update items set version = version + 1 where id = {id}"),
+            6 => format!("delete from items where id = {id}"),
+            7 => D::insert_if_absent(other),
+            _ => D::move_key(id, other),
+        }
+    })
 }
 
 fn rows_that_were_there_are_copied_once_and_changes_follow<D: Store>(scene: &mut Scene<D>) -> Result<()> {
@@ -97,7 +57,7 @@ fn a_copy_under_load_survives_kills<D: Store>(scene: &mut Scene<D>) -> Result<()
     let seed = seed("a_copy_under_load_survives_kills");
     let mut random = fastrand::Rng::with_seed(seed);
     fill(scene, rows)?;
-    let load = Load::start(&scene.database, seed, rows)?;
+    let load = load(&scene.database, seed, rows)?;
     for kill in 0..kills {
         let headwater = scene.launch()?;
         if kill == 0 {
@@ -120,7 +80,7 @@ fn a_copy_under_load_survives_kills<D: Store>(scene: &mut Scene<D>) -> Result<()
         ensure!(text.contains("\"end\":true"), "{text}\n{}", headwater.output());
         Ok(())
     })?;
-    let Loaded { transactions, per_second } = load.finish()?;
+    let Written { transactions, per_second } = load.finish()?;
     let judged = judge(scene, "items")?;
     println!("{transactions} transactions, {per_second:.0} a second; {kills} kills; {} rows copied", judged.copied);
     assert_eq!(headwater.terminate(PATIENCE)?, 0, "{}", headwater.output());

@@ -55,7 +55,7 @@ fn statements_come_before_the_shapes_that_they_make() {
             "table t",
             "1/1 insert t - (2,2,b)",
             "commit",
-            "statement t [a→c] /* why */ alter table t rename column a to c, drop b",
+            "statement t [a→c b→] /* why */ alter table t rename column a to c, drop b",
             "statement t [c→d] alter table t change c d bigint",
             "begin",
             "table t",

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::*;
+use testkit::Database;
+
 use crate::support::{Writer, command};
 
 /// Parked through a SIGKILL, while other tables flow; then all of it is back in its place.
@@ -222,6 +224,44 @@ fn kills_at_any_step_lose_and_repeat_nothing<D: Store>(scene: &mut Scene<D>) -> 
     }
     writer.finish()?;
     scene.judge().with_context(|| format!("seed {seed}"))
+}
+
+/// What a person has let go was what the table was then. A harmless change goes along; another one waits for another word.
+#[test]
+fn a_table_that_changes_on_its_way_back_is_judged_again() -> Result<()> {
+    const ROWS: u64 = 40_000;
+    let mut scene = Scene::journaled("on_its_way")?;
+    with_extra(&mut scene)?;
+    let headwater = scene.start()?;
+    let hold = |statement: &str, first: u64, rows: u64| -> Result<Json> {
+        scene.database.execute(statement)?;
+        scene.database.execute(&Database::insertion(first, rows, "repeat(concat('row ', i, ' '), 200)"))?;
+        wait_held(&headwater, "items")
+    };
+    insert_journaled(&scene.database, 1, 1)?;
+    wait_count(&scene, &headwater, &scene.topic("items"), 1)?;
+    hold(RENAME, 100, ROWS)?;
+    wait_count(&scene, &headwater, &parked(&scene), ROWS as usize)?;
+    assert_eq!(release(&headwater, &name(&scene), "accept")?.0, 200);
+    scene.database.execute("alter table items add column later bigint")?;
+    insert_journaled(&scene.database, 10, 10)?;
+    wait_not_held(&headwater)?;
+    scene.judge()?;
+    hold("alter table items rename column other to third", 100_000, ROWS)?;
+    assert_eq!(release(&headwater, &name(&scene), "new-version")?.0, 200);
+    let held = hold("alter table items rename column third to fourth", 30, 10)?;
+    // It may have been back by then, and be held anew.
+    let waits = |status: &Json| status["held"][0]["returning"] == false;
+    let status = wait_status(&headwater, "held again", waits).with_context(|| held.to_string())?;
+    ensure!(status["held"][0]["reason"].as_str().is_some_and(|reason| reason.contains("fourth")), "{status}");
+    assert_eq!(release(&headwater, &name(&scene), "accept")?.0, 200);
+    wait_not_held(&headwater)?;
+    let version = format!("{}.v2", scene.topic("items"));
+    wait_count(&scene, &headwater, &version, ROWS as usize + 10)?;
+    let events = scene.oracle().read(&version)?;
+    let with = |column: &str| events.iter().filter(|event| event.after(column) == "e").count();
+    assert_eq!((with("third"), with("fourth")), (ROWS as usize, 10));
+    Ok(())
 }
 
 /// More than one transaction brings back: killed in between, the rest follows, and nothing of what is there again.

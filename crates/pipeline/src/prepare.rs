@@ -276,7 +276,9 @@ impl Publisher {
         self.open(change.table, &held.topic, held.partitions, &ids, true);
         if is_new {
             if !is_first {
-                self.worsen(&mut held, change);
+                self.worsen(&mut known, &mut held, change);
+                // It knows nothing of the new schema: if the table is still released, another one begins where it is.
+                self.returning.remove(&change.table.name);
             }
             remember_departing(&mut held.departed, &held.shape, &change.shape);
             held.shape = change.shape.clone();
@@ -297,16 +299,23 @@ impl Publisher {
         if is_away { Ok(()) } else { self.prepare_control(PATIENCE) }
     }
 
-    /// A held table has changed once more. What ended by itself so far, does not if its owner would not have it.
-    fn worsen(&self, held: &mut Held, change: &Change<'_>) {
+    /// A held table has changed once more. What ended by itself so far, or was released, does not if its owner would not have
+    /// it.
+    fn worsen(&self, known: &mut Known, held: &mut Held, change: &Change<'_>) {
         let verdict = change.verdict();
         held.verdict = held.verdict.max(verdict);
         let told = reason(&change.findings);
-        if held.why == Why::Verdict {
+        let lets = self.evolution.policy.lets(&change.table.name, verdict);
+        if held.release.is_some() {
+            if !lets {
+                known.take_back(held);
+                (held.why, held.reason) = (Why::Verdict, told);
+            }
+        } else if held.why == Why::Verdict {
             if verdict > Verdict::Safe && held.reason.len() < LONGEST_REASON {
                 held.reason = format!("{}; then {told}", held.reason);
             }
-        } else if !self.evolution.policy.lets(&change.table.name, verdict) {
+        } else if !lets {
             (held.why, held.reason) = (Why::Verdict, told);
         }
     }

@@ -171,11 +171,19 @@ impl Publisher {
 
     /// The registry is back and does not take the schema, or still does not have it; or it is away again.
     fn refused(&mut self, mut known: Known, refused: Refused) {
+        let name = known.name();
         let Some(held) = &mut known.held else { return };
         if (held.why, &held.reason) == (refused.why, &refused.reason) {
             return;
         }
+        tracing::warn!(table = %name, "parked events cannot return: {}", refused.reason);
         (held.why, held.reason) = (refused.why, refused.reason);
+        let mut held = held.clone();
+        if held.why == Why::Refused {
+            // Whoever released it has to decide once more.
+            known.take_back(&mut held);
+        }
+        known.held = Some(held);
         self.evolution.put(known);
         self.show_held();
     }
@@ -220,7 +228,7 @@ impl Publisher {
             match self.begin_return(&known, &topic)? {
                 Ok(returning) => drop(self.returning.insert(table.clone(), returning)),
                 Err(refused) => {
-                    tracing::warn!(%table, "parked events cannot return yet: {}", refused.reason);
+                    self.refused(known, refused);
                     return Ok(None);
                 }
             }

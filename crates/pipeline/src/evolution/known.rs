@@ -212,6 +212,14 @@ impl Known {
         TableName::new(&self.schema, &self.table)
     }
 
+    /// A release cannot go on: the rest waits for another one. What has returned is in the topic that the release meant, and
+    /// the rest belongs behind it.
+    pub(crate) fn take_back(&mut self, held: &mut Held) {
+        if let Some(release) = held.release.take() {
+            self.version = release.version;
+        }
+    }
+
     /// For whoever looks from outside, if it is held.
     pub(crate) fn shown(&self) -> Option<HeldTable> {
         let held = self.held.as_ref()?;

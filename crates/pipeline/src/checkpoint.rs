@@ -127,6 +127,7 @@ const PARTITION: i32 = 0;
 /// transaction hides the end of the topic, which can last as long as the broker lets a transaction live; `false` from it
 /// gives up.
 pub fn read(
+    admin: &Admin,
     kafka: &sink_kafka::Config,
     topic: &str,
     pipeline: &str,
@@ -134,7 +135,8 @@ pub fn read(
 ) -> Result<Found, Failure> {
     let key = pipeline.as_bytes();
     let mut back = |wanted| {
-        sink_kafka::read_back(kafka, topic, PARTITION, &wanted, kafka.transaction_timeout * 2, on_wait)
+        admin
+            .read_back(topic, PARTITION, &wanted, kafka.transaction_timeout * 2, on_wait)
             .map_err(|error| Failure::kafka(&error))
     };
     let found = back(sink_kafka::Wanted { keys: vec![key.to_vec()], ..Default::default() })?;
@@ -179,7 +181,7 @@ pub fn read_if_any(
     let admin = Admin::connect(kafka).map_err(|error| Failure::kafka(&error))?;
     match admin.partitions(topic).map_err(|error| Failure::kafka(&error))? {
         None => Ok(None),
-        Some(_) => read(kafka, topic, pipeline, on_wait).map(|found| found.checkpoint),
+        Some(_) => read(&admin, kafka, topic, pipeline, on_wait).map(|found| found.checkpoint),
     }
 }
 
@@ -198,7 +200,7 @@ pub fn replace(
     let producer = Producer::connect(kafka, Arc::default())
         .map_err(|error| Failure::Stop { what: error.to_string(), help: "mend the [kafka] section".to_owned() })?;
     producer.init(kafka.transaction_timeout).map_err(|error| Failure::kafka(&error))?;
-    let previous = read(kafka, &config.checkpoint_topic, &config.name, &mut |_| true)?;
+    let previous = read(&admin, kafka, &config.checkpoint_topic, &config.name, &mut |_| true)?;
     let mut checkpoints = Checkpoints::new(config, kafka, instance, &previous);
     checkpoints.serves(server_identity);
     checkpoints.record.position = Some(position.to_owned());

@@ -76,8 +76,8 @@ impl Publisher {
     /// A session does not begin over parked events that are gone: they would be missing in their topic.
     pub(crate) fn refuse_lost_parked(&self) -> Result<(), Failure> {
         for (known, held) in self.evolution.held() {
-            let opened = Replay::open(&self.kafka, &held.topic, &held.next);
-            opened.map_err(|error| match Failure::kafka(&error) {
+            let whole = self.admin.refuse_gone(&held.topic, &held.next);
+            whole.map_err(|error| match Failure::kafka(&error) {
                 Failure::Stop { what, .. } => Failure::Stop {
                     what: format!("events of table {} were parked and are lost: {what}", known.name()),
                     help: format!(

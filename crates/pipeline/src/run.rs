@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use change::{Source, Started};
+use sink_kafka::Admin;
 
 use crate::checkpoint::{self, Checkpoint, Found};
 use crate::error::{Ended, Failure};
@@ -85,9 +86,9 @@ impl Pipeline {
         (outcome, progressed)
     }
 
-    pub(crate) fn read_checkpoint(&self) -> Result<Found, Failure> {
+    pub(crate) fn read_checkpoint(&self, admin: &Admin) -> Result<Found, Failure> {
         let topic = &self.config.checkpoint_topic;
-        checkpoint::read(&self.kafka, topic, &self.config.name, &mut |wait| {
+        checkpoint::read(admin, &self.kafka, topic, &self.config.name, &mut |wait| {
             tracing::info!(
                 topic,
                 waited_s = wait.waited.as_secs(),
@@ -106,7 +107,7 @@ impl Pipeline {
     }
 
     /// Topics with records but no checkpoint: somebody published before, and nobody knows how far.
-    pub(crate) fn refuse_used_topics(&self, started: &Started) -> Result<(), Failure> {
+    pub(crate) fn refuse_used_topics(&self, admin: &Admin, started: &Started) -> Result<(), Failure> {
         let topics: Vec<String> = started
             .tables
             .iter()
@@ -115,8 +116,8 @@ impl Pipeline {
             })
             .collect();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let used = sink_kafka::holds_records(&self.kafka, &names, self.kafka.transaction_timeout)
-            .map_err(|error| Failure::kafka(&error))?;
+        let used =
+            admin.holds_records(&names, self.kafka.transaction_timeout).map_err(|error| Failure::kafka(&error))?;
         let Some(first) = used.first() else { return Ok(()) };
         Err(Failure::Stop {
             what: format!(

@@ -94,12 +94,12 @@ impl<'p> Session<'p> {
         let topic = TopicSpec::checkpoint(&config.checkpoint_topic, pipeline.kafka.topics.replication_factor);
         admin.ensure_checkpoint(&topic).map_err(|error| Failure::kafka(&error))?;
         if *claimed {
-            pipeline.refuse_if_replaced(pipeline.read_checkpoint()?.checkpoint.as_ref())?;
+            pipeline.refuse_if_replaced(pipeline.read_checkpoint(&admin)?.checkpoint.as_ref())?;
         }
         let producer = Producer::connect(&pipeline.kafka, pipeline.shutdown.flag())
             .map_err(|error| Failure::Stop { what: error.to_string(), help: CONFIG_HELP.to_owned() })?;
         producer.init(INIT).map_err(|error| Failure::kafka(&error))?;
-        let previous = pipeline.read_checkpoint()?;
+        let previous = pipeline.read_checkpoint(&admin)?;
         if *claimed {
             pipeline.refuse_if_replaced(previous.checkpoint.as_ref())?;
         }
@@ -111,7 +111,7 @@ impl<'p> Session<'p> {
         let evolution = Evolution::take(config.policy.clone(), progress.unwrap_or(&mut BTreeMap::new()))?;
         let started = source.start(resume.as_ref())?;
         if resume.is_none() {
-            pipeline.refuse_used_topics(&started)?;
+            pipeline.refuse_used_topics(&admin, &started)?;
         }
         checkpoints.serves(&started.info.server_identity);
         if resume.is_none() {

@@ -157,6 +157,8 @@ impl Config {
         config.set("bootstrap.servers", &self.brokers).set("client.id", &self.client_id);
         // A broker's restart takes seconds: librdkafka's own limit of 10 s between attempts would add as much again.
         config.set("reconnect.backoff.max.ms", "2000");
+        // It also waits half as long between its first connections to a cluster, and a start makes several.
+        config.set("reconnect.backoff.ms", "20");
         // Idle connections are closed by brokers every 10 minutes; that is no event.
         config.set("log.connection.close", "false");
         for (name, value) in &self.properties {

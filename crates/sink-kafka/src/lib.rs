@@ -29,7 +29,7 @@ pub use config::{Config, Delivery, TopicDefaults, owned_properties};
 pub use error::{AdminError, CommitError, ConfigError, InitError, ReadError, SendError, TopicError};
 pub use fault::Fault;
 pub use handover::Outgoing;
-pub use log::{Found, Record, Wait, Wanted, holds_records, read_back};
+pub use log::{Found, Record, Wait, Wanted};
 pub use partition::{murmur2, partition_for};
 pub use producer::Producer;
 pub use replay::{Offsets, Replay, Replayed, Slice};

@@ -1,6 +1,6 @@
 //! Reading the checkpoint back, and asking whether topics hold records.
 //!
-//! Why [`read_back`] misses nothing. What this pipeline committed lies below the partition's high watermark, taken with a
+//! Why [`Admin::read_back`] misses nothing. What this pipeline committed lies below the partition's high watermark, taken with a
 //! `read_uncommitted` client after `init` has ended any transaction of ours. A `read_committed` client sees only up to
 //! the last stable offset, the begin of the oldest open transaction of *any* producer: another pipeline's open
 //! transaction would hide our record behind it, and end-of-partition would be reported before it. So first the last
@@ -11,10 +11,9 @@
 //! a topic shared by many pipelines is never read from its start for it.
 
 use crate::client::Reader;
-use crate::config::Config;
 use crate::error::{AdminError, ReadError};
 use crate::fault::code_of;
-use crate::topic::is_absent;
+use crate::topic::{Admin, is_absent};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message as _;
@@ -80,62 +79,65 @@ pub struct Wait {
     pub waited: Duration,
 }
 
-/// Reads the latest record of each wanted key. `wait` bounds the wait for other producers' open transactions, and apart
-/// from it the reading. `on_wait` is called about once a second while waiting; `false` from it gives up.
-pub fn read_back(
-    config: &Config,
-    topic: &str,
-    partition: i32,
-    wanted: &Wanted,
-    wait: Duration,
-    on_wait: &mut dyn FnMut(Wait) -> bool,
-) -> Result<Found, ReadError> {
-    let everything = Reader::connect(config, false).map_err(AdminError::from)?;
-    let (_, high) = everything.watermarks(topic, partition, REQUEST)?;
-    drop(everything);
-    let log = Log { reader: Reader::connect(config, true).map_err(AdminError::from)?, topic, partition };
-    let low = log.until_visible(high, wait, on_wait)?.max(wanted.floor);
-    let deadline = Instant::now() + wait.max(REQUEST);
-    let mut records = BTreeMap::new();
-    let (mut end, mut window) = (high, FIRST_WINDOW);
-    while end > low && !wanted.complete(&records) {
-        let start = end.saturating_sub(window).max(low);
-        let newest = log.window(start, end, wanted, deadline)?;
-        for (key, record) in newest {
-            // What was found before is from a later window.
-            records.entry(key).or_insert(record);
+impl Admin {
+    /// Reads the latest record of each wanted key. `wait` bounds the wait for other producers' open transactions, and apart
+    /// from it the reading. `on_wait` is called about once a second while waiting; `false` from it gives up.
+    pub fn read_back(
+        &self,
+        topic: &str,
+        partition: i32,
+        wanted: &Wanted,
+        wait: Duration,
+        on_wait: &mut dyn FnMut(Wait) -> bool,
+    ) -> Result<Found, ReadError> {
+        let (_, high) = self.reader.watermarks(topic, partition, REQUEST)?;
+        let log = Log { reader: &self.committed, topic, partition };
+        let low = log.until_visible(high, wait, on_wait)?.max(wanted.floor);
+        let deadline = Instant::now() + wait.max(REQUEST);
+        let mut records = BTreeMap::new();
+        let (mut end, mut window) = (high, FIRST_WINDOW);
+        while end > low && !wanted.complete(&records) {
+            let start = end.saturating_sub(window).max(low);
+            let newest = log.window(start, end, wanted, deadline)?;
+            for (key, record) in newest {
+                // What was found before is from a later window.
+                records.entry(key).or_insert(record);
+            }
+            (end, window) = (start, window.saturating_mul(10));
         }
-        (end, window) = (start, window.saturating_mul(10));
+        Ok(Found { records, high })
     }
-    Ok(Found { records, high })
-}
 
-/// Which of the topics hold at least one committed record. Absent topics hold none.
-pub fn holds_records(config: &Config, topics: &[&str], wait: Duration) -> Result<Vec<String>, ReadError> {
-    let admin = crate::topic::Admin::connect(config)?;
-    let reader = Reader::connect(config, true).map_err(AdminError::from)?;
-    let mut full = Vec::new();
-    let mut reader = Some(reader);
-    for topic in topics {
-        for partition in 0..admin.partitions(topic)?.unwrap_or(0) {
-            let Some(taken) = reader.take() else { break };
-            let log = Log { reader: taken, topic, partition };
-            let holds = log.holds_a_record(Instant::now() + wait)?;
-            reader = Some(log.reader);
-            if holds {
-                full.push((*topic).to_owned());
-                break;
+    /// Which of the topics hold at least one committed record. Absent topics hold none.
+    pub fn holds_records(&self, topics: &[&str], wait: Duration) -> Result<Vec<String>, ReadError> {
+        let mut full = Vec::new();
+        for topic in topics {
+            for partition in 0..self.partitions(topic)?.unwrap_or(0) {
+                let log = Log { reader: &self.committed, topic, partition };
+                if log.holds_a_record(Instant::now() + wait)? {
+                    full.push((*topic).to_owned());
+                    break;
+                }
             }
         }
+        Ok(full)
     }
-    Ok(full)
 }
 
 /// One partition as a `read_committed` client sees it.
 struct Log<'a> {
-    reader: Reader,
+    reader: &'a Reader,
     topic: &'a str,
     partition: i32,
+}
+
+impl Drop for Log<'_> {
+    /// Or the client would go on fetching what nobody takes.
+    fn drop(&mut self) {
+        if let Err(error) = self.reader.consumer.unassign() {
+            tracing::debug!(topic = self.topic, %error, "the partition stays assigned");
+        }
+    }
 }
 
 impl Log<'_> {

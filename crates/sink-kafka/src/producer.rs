@@ -17,7 +17,7 @@ use crate::flush::flush;
 use crate::handover::{Batch, NoHandle, Outgoing, Topics};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
 use std::cell::Cell;
@@ -128,6 +128,10 @@ const IN_FLIGHT: u64 = 4 << 20;
 /// How long to wait for room, or for the queue to become shorter, before the rest is flushed.
 const STALL: Duration = Duration::from_millis(20);
 
+/// How long the coordinator is waited for before it is asked once more, at first and at last.
+const FIRST_ASK: Duration = Duration::from_millis(50);
+const LAST_ASK: Duration = Duration::from_millis(800);
+
 /// How often a thing is looked at that nobody signals.
 const POLL: Duration = Duration::from_millis(1);
 
@@ -156,10 +160,26 @@ impl Producer {
     /// Takes the transactional id over: fences a predecessor and ends its open transaction.
     pub fn init(&self, timeout: Duration) -> Result<(), InitError> {
         let result = match self.config.delivery {
-            Delivery::ExactlyOnce => self.client.init_transactions(timeout),
+            Delivery::ExactlyOnce => self.take_over(timeout),
             Delivery::AtLeastOnce => self.client.client().fetch_metadata(None, timeout).map(drop),
         };
         result.map_err(|error| self.init_error(&error, "initialise a producer"))
+    }
+
+    /// librdkafka asks again half a second after a coordinator was not connected yet, or was still ending a predecessor's
+    /// transaction, which takes it some milliseconds. Called again it goes on where it was, and asks at once.
+    fn take_over(&self, timeout: Duration) -> KafkaResult<()> {
+        let deadline = Instant::now() + timeout;
+        let mut patience = FIRST_ASK;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.client.init_transactions(patience.min(left)) {
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && patience < left && !self.stop.load(Ordering::Relaxed) => {}
+                outcome => return outcome,
+            }
+            patience = (patience * 2).min(LAST_ASK);
+        }
     }
 
     /// Begins a transaction. Asks no broker.

@@ -52,12 +52,7 @@ impl Replay {
     /// [`ReadError::Gone`] if the log of a partition begins behind its offset: records were deleted that nobody has read.
     pub fn open(config: &Config, topic: &str, from: &Offsets) -> Result<Self, ReadError> {
         let reader = Reader::connect(config, true).map_err(AdminError::from)?;
-        for (&partition, &wanted) in from {
-            let (start, _) = reader.watermarks(topic, partition, REQUEST)?;
-            if start > wanted {
-                return Err(ReadError::Gone { topic: topic.to_owned(), partition, wanted, start });
-            }
-        }
+        refuse_gone(&reader, topic, from)?;
         Ok(Self { reader, topic: topic.to_owned(), next: from.clone() })
     }
 
@@ -138,4 +133,15 @@ impl Replay {
         let assigned = self.reader.consumer.assign(&list);
         assigned.map_err(|error| self.reader.fail(&error, format!("give the records of topic {}", self.topic)).into())
     }
+}
+
+/// Records that a partition has lost, which begin at the offset given, are missing for ever.
+pub(crate) fn refuse_gone(reader: &Reader, topic: &str, from: &Offsets) -> Result<(), ReadError> {
+    for (&partition, &wanted) in from {
+        let (start, _) = reader.watermarks(topic, partition, REQUEST)?;
+        if start > wanted {
+            return Err(ReadError::Gone { topic: topic.to_owned(), partition, wanted, start });
+        }
+    }
+    Ok(())
 }

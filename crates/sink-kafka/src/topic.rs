@@ -3,9 +3,9 @@
 use crate::block;
 use crate::client::{Reader, Watch, describe};
 use crate::config::{Config, TopicDefaults};
-use crate::error::{AdminError, TopicError};
+use crate::error::{AdminError, ReadError, TopicError};
 use crate::fault::code_of;
-use crate::replay::Offsets;
+use crate::replay::{self, Offsets};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -91,9 +91,13 @@ pub struct TopicState {
     pub created: bool,
 }
 
-/// Questions to the cluster, and the making of topics.
+/// Questions to the cluster and to its topics' logs, and the making of topics. Kept for a session: each client makes
+/// connections of its own, and closing one takes a tenth of a second.
 pub struct Admin {
+    /// Sees whatever is in a log.
     pub(crate) reader: Reader,
+    /// Sees what was committed.
+    pub(crate) committed: Reader,
     client: AdminClient<Watch>,
     brokers: String,
 }
@@ -103,7 +107,12 @@ impl Admin {
         config.validate()?;
         let client =
             config.admin().create_with_context(Watch::new(config)).map_err(|error| config.creation_error(&error))?;
-        Ok(Self { reader: Reader::connect(config, false)?, client, brokers: config.brokers.clone() })
+        Ok(Self {
+            reader: Reader::connect(config, false)?,
+            committed: Reader::connect(config, true)?,
+            client,
+            brokers: config.brokers.clone(),
+        })
     }
 
     /// The numbers of the cluster's brokers; for `doctor`.
@@ -309,6 +318,15 @@ impl Admin {
     /// Of each partition the offset that its next record gets. The topic exists.
     pub fn ends(&self, topic: &str, partitions: i32) -> Result<Offsets, AdminError> {
         (0..partitions).map(|partition| Ok((partition, self.reader.watermarks(topic, partition, REQUEST)?.1))).collect()
+    }
+
+    /// Whether the topic still has everything from the offsets on.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Gone`] if the log of a partition begins behind its offset.
+    pub fn refuse_gone(&self, topic: &str, from: &Offsets) -> Result<(), ReadError> {
+        replay::refuse_gone(&self.reader, topic, from)
     }
 
     /// Deletes topics; only `doctor --repair` and tests do. An absent one is no error.

@@ -6,7 +6,7 @@
 
 use sink_kafka::{
     Admin, CommitError, Config, Fault, Found, Outgoing, Producer, ReadError, SendError, TopicError, TopicSpec, Wait,
-    Wanted, holds_records, read_back,
+    Wanted,
 };
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -43,7 +43,7 @@ fn put(producer: &Producer, topic: &str, key: &str, value: &str) {
 
 fn read(config: &Config, topic: &str, key: &str) -> Found {
     let wanted = Wanted { keys: vec![key.as_bytes().to_vec()], ..Wanted::default() };
-    read_back(config, topic, 0, &wanted, LONG, &mut |_| true).unwrap()
+    Admin::connect(config).unwrap().read_back(topic, 0, &wanted, LONG, &mut |_| true).unwrap()
 }
 
 #[test]
@@ -57,7 +57,8 @@ fn only_what_was_committed_is_read_back() {
     aborted.abort(LONG);
     drop(aborted);
     assert_eq!(read(&config, &topic, "p").value(b"p"), None);
-    assert!(holds_records(&config, &[&topic, "never-made"], LONG).unwrap().is_empty());
+    let admin = Admin::connect(&config).unwrap();
+    assert!(admin.holds_records(&[&topic, "never-made"], LONG).unwrap().is_empty());
     let producer = producer(&config);
     put(&producer, &topic, "rare", "once");
     producer.commit(LONG).unwrap();
@@ -67,7 +68,7 @@ fn only_what_was_committed_is_read_back() {
     }
     assert_eq!(read(&config, &topic, "p").value(b"p"), Some(&b"299"[..]));
     assert_eq!(read(&config, &topic, "rare").value(b"rare"), Some(&b"once"[..]));
-    assert_eq!(holds_records(&config, &[&topic, "never-made"], LONG).unwrap(), [topic.as_str()]);
+    assert_eq!(admin.holds_records(&[&topic, "never-made"], LONG).unwrap(), [topic.as_str()]);
 }
 
 #[test]
@@ -81,7 +82,8 @@ fn a_record_behind_anothers_open_transaction_is_waited_for() {
     put(&producer, &topic, "p", "hidden");
     producer.commit(LONG).unwrap();
     let wanted = Wanted { keys: vec![b"p".to_vec()], ..Wanted::default() };
-    let given_up = read_back(&ours, &topic, 0, &wanted, LONG, &mut |_| false).unwrap_err();
+    let admin = Admin::connect(&ours).unwrap();
+    let given_up = admin.read_back(&topic, 0, &wanted, LONG, &mut |_| false).unwrap_err();
     assert!(matches!(given_up, ReadError::Hidden { .. }), "{given_up}");
     let mut other = Some(other);
     let mut end_it = |wait: Wait| {
@@ -91,8 +93,18 @@ fn a_record_behind_anothers_open_transaction_is_waited_for() {
         }
         true
     };
-    let found = read_back(&ours, &topic, 0, &wanted, LONG, &mut end_it).unwrap();
+    let found = admin.read_back(&topic, 0, &wanted, LONG, &mut end_it).unwrap();
     assert_eq!(found.value(b"p"), Some(&b"hidden"[..]));
+}
+
+/// Nobody listens at the port, and the wait for somebody who would is long.
+#[test]
+fn the_wish_to_stop_ends_the_wait_for_a_coordinator() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let producer = Producer::connect(&Config::new(closed.to_string(), "stopped"), Arc::new(true.into())).unwrap();
+    let (done, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(producer.init(Duration::from_secs(3600)).unwrap_err().fault()));
+    assert_eq!(end.recv_timeout(LONG).unwrap(), Fault::Retry);
 }
 
 #[test]

@@ -10,6 +10,10 @@ pub trait Row {
     /// Asking twice gives the same answer.
     fn value<'v>(&'v self, index: usize, scratch: &'v mut Vec<u8>) -> Result<Value<'v>, ValueError>;
 
+    /// Whether the log leaves the column out because nothing changed it: its value is absent for
+    /// [`Reason::Unchanged`](crate::Reason::Unchanged). Decodes nothing.
+    fn is_unchanged(&self, index: usize) -> bool;
+
     /// The server's own text of the column at `index`, whatever its type: what a key holds where no typed form is total.
     /// `None` for NULL and for a value that the log does not carry.
     fn text(&self, index: usize) -> Option<&str>;

@@ -18,7 +18,7 @@ pub(crate) fn put_array(out: &mut Vec<u8>, element: Element, array: Array<'_>) -
         }
         value => {
             out.push(BRANCH_1);
-            put(out, form, value)
+            put(out, form, &value)
         }
     });
     out.push(0);

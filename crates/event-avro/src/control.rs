@@ -162,7 +162,7 @@ pub fn moved(
         };
         let value = if column.kind == ColumnType::Text { Value::Text(text) } else { Value::Long(0) };
         // Source blocks have texts and numbers.
-        put(&mut out, column.kind, value);
+        put(&mut out, column.kind, &value);
     }
     out.push(BRANCH_0);
     wire::string(&mut out, "moved");

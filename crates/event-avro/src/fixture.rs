@@ -41,6 +41,10 @@ impl Row for TestRow {
         Ok(Value::Array(writer.finish()))
     }
 
+    fn is_unchanged(&self, index: usize) -> bool {
+        matches!(self.0[index], OwnedValue::Absent(Reason::Unchanged, _))
+    }
+
     fn text(&self, index: usize) -> Option<&str> {
         match &self.0[index] {
             OwnedValue::Printed(_, text) | OwnedValue::Text(text) => Some(text),

@@ -10,6 +10,7 @@ pub mod database;
 pub mod exit;
 pub mod failure;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod output;
 pub mod retention;

@@ -10,7 +10,7 @@ use headwater::config::{ConfigError, Loaded};
 use headwater::exit::Exit;
 use headwater::failure::Failure;
 use headwater::logging::LoggingError;
-use headwater::{commands, logging, output};
+use headwater::{commands, logging, memory, output};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -35,7 +35,10 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Config { command: ConfigCommand::Rights } => commands::config::rights(),
         Command::Config { command: ConfigCommand::Types } => commands::config::types(),
         Command::Version { output } => commands::version::run(output.output),
-        Command::Run(run) => commands::run::run(&load(&run.settings)?.config)?,
+        Command::Run(run) => {
+            memory::prepare();
+            commands::run::run(&load(&run.settings)?.config)?;
+        }
         Command::Checkpoint { command: Checkpoint::Show(query) } => {
             commands::checkpoint::show(&load(&query.settings)?.config, query.output.output)?;
         }

@@ -177,6 +177,10 @@ impl Row for Image {
         }
     }
 
+    fn is_unchanged(&self, index: usize) -> bool {
+        self.missing == Reason::Unchanged && self.cells.get(index) == Some(&Cell::Missing)
+    }
+
     fn text(&self, index: usize) -> Option<&str> {
         let (_, place) = self.places.iter().find(|(column, _)| *column == index)?;
         self.texts.get(place.clone())

@@ -59,6 +59,10 @@ impl Row for SourceRow {
         })
     }
 
+    fn is_unchanged(&self, _: usize) -> bool {
+        false
+    }
+
     fn text(&self, index: usize) -> Option<&str> {
         match index {
             0 => self.table.as_ref().map(|table| table.name.table.as_str()),

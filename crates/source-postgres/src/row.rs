@@ -96,6 +96,10 @@ impl Row for Image {
         }
     }
 
+    fn is_unchanged(&self, index: usize) -> bool {
+        matches!(self.cells.get(index), Some(Cell::Unchanged))
+    }
+
     fn text(&self, index: usize) -> Option<&str> {
         match self.cells.get(index) {
             Some(Cell::Text { start, length }) => std::str::from_utf8(self.raw(*start, *length)).ok(),
@@ -155,6 +159,10 @@ impl Row for SourceRow {
             6 => self.origin.as_ref().map_or(Value::Null, |(_, lsn)| number(*lsn)),
             _ => self.text(index).map_or(Value::Null, Value::Text),
         })
+    }
+
+    fn is_unchanged(&self, _: usize) -> bool {
+        false
     }
 
     fn text(&self, index: usize) -> Option<&str> {

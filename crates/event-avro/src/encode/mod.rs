@@ -20,7 +20,7 @@ mod source;
 use std::ops::Range;
 use std::sync::Arc;
 
-use change::{Absence, Change, Column, ColumnType, Kind, Reason, Row, SourceInfo, Table, Value, ValueError};
+use change::{Change, Column, ColumnType, Kind, Reason, Row, SourceInfo, Table, Value, ValueError};
 
 use crate::array::put_array;
 use crate::wire::{self, BRANCH_0, BRANCH_1};
@@ -247,8 +247,7 @@ impl Plan {
         for &index in &self.key {
             let kind = self.columns[index].kind;
             if kind.in_key() != kind {
-                let text = rows.text(index, &mut out.scratch.value)?;
-                let text = text.ok_or_else(|| self.no_key(index, rows.image, "null, or not in the log"))?;
+                let text = rows.text(index).ok_or_else(|| self.no_key(index, rows.image, "null, or not in the log"))?;
                 wire::string(&mut out.bytes, text);
                 continue;
             }
@@ -256,7 +255,7 @@ impl Plan {
                 Value::Null => return Err(self.no_key(index, rows.image, "null")),
                 Value::Absent(absence) => return Err(self.no_key(index, rows.image, absence.reason.name())),
                 value => {
-                    if !put(&mut out.bytes, kind, value) {
+                    if !put(&mut out.bytes, kind, &value) {
                         return Err(self.mismatch(&self.table.columns[index], rows.image, value));
                     }
                 }
@@ -308,7 +307,8 @@ impl Plan {
         scratch: &mut Scratch,
     ) -> Result<(), EncodeError> {
         for (index, operation) in self.columns.iter().enumerate() {
-            let value = rows.value(index, &mut scratch.value)?;
+            let found = rows.value(index, &mut scratch.value);
+            let value = in_place(&found)?;
             if operation.optional {
                 match value {
                     Value::Null => bytes.push(BRANCH_0),
@@ -322,12 +322,12 @@ impl Plan {
                     value => {
                         bytes.push(BRANCH_1);
                         if !put(bytes, operation.kind, value) {
-                            return Err(self.mismatch(&self.table.columns[index], rows.image, value));
+                            return Err(self.mismatch(&self.table.columns[index], rows.image, *value));
                         }
                     }
                 }
             } else if !put(bytes, operation.kind, value) {
-                return Err(self.misfit(&self.table.columns[index], rows.image, value));
+                return Err(self.misfit(&self.table.columns[index], rows.image, *value));
             }
         }
         Ok(())
@@ -336,7 +336,8 @@ impl Plan {
     fn put_source(&self, change: &Change<'_>, bytes: &mut Vec<u8>, scratch: &mut Scratch) -> Result<(), EncodeError> {
         bytes.extend_from_slice(&self.memo.source);
         for (index, operation) in self.source.operations.iter().enumerate() {
-            let value = change.source.value(index, &mut scratch.value)?;
+            let found = change.source.value(index, &mut scratch.value);
+            let value = in_place(&found)?;
             if operation.optional {
                 if matches!(value, Value::Null) {
                     bytes.push(BRANCH_0);
@@ -345,7 +346,7 @@ impl Plan {
                 bytes.push(BRANCH_1);
             }
             if !put(bytes, operation.kind, value) {
-                return Err(self.misfit(&self.source.columns[index], Image::Source, value));
+                return Err(self.misfit(&self.source.columns[index], Image::Source, *value));
             }
         }
         Ok(())
@@ -404,30 +405,32 @@ impl<'a> Rows<'a> {
     #[inline]
     fn value<'v>(&'v self, index: usize, scratch: &'v mut Vec<u8>) -> Result<Value<'v>, ValueError> {
         let Some(old) = self.fallback else { return self.row.value(index, scratch) };
-        if self.is_unchanged(index, scratch)? && !matches!(old.value(index, scratch)?, Value::Absent(_)) {
+        if self.row.is_unchanged(index) && !matches!(old.value(index, scratch)?, Value::Absent(_)) {
             return old.value(index, scratch);
         }
         self.row.value(index, scratch)
     }
 
     /// The server's own text: `None` for NULL, and where no row of the change carries the value.
-    fn text(&self, index: usize, scratch: &mut Vec<u8>) -> Result<Option<&str>, ValueError> {
+    fn text(&self, index: usize) -> Option<&str> {
         match (self.row.text(index), self.fallback) {
-            (None, Some(old)) if self.is_unchanged(index, scratch)? => Ok(old.text(index)),
-            (text, _) => Ok(text),
+            (None, Some(old)) if self.row.is_unchanged(index) => old.text(index),
+            (text, _) => text,
         }
     }
+}
 
-    fn is_unchanged(&self, index: usize, scratch: &mut Vec<u8>) -> Result<bool, ValueError> {
-        let value = self.row.value(index, scratch)?;
-        Ok(matches!(value, Value::Absent(Absence { reason: Reason::Unchanged, .. })))
-    }
+/// The value where it is: it was just written, part by part, and a copy of the whole would wait for all the parts (a store
+/// that is loaded in another width is not forwarded).
+#[inline]
+fn in_place<'a, 'v>(found: &'a Result<Value<'v>, ValueError>) -> Result<&'a Value<'v>, ValueError> {
+    found.as_ref().map_err(ValueError::clone)
 }
 
 /// Appends a value in the form of its type, or returns false if it is not of that type.
 #[inline]
-pub(crate) fn put(out: &mut Vec<u8>, kind: ColumnType, value: Value<'_>) -> bool {
-    match (kind, value) {
+pub(crate) fn put(out: &mut Vec<u8>, kind: ColumnType, value: &Value<'_>) -> bool {
+    match (kind, *value) {
         (
             ColumnType::Long | ColumnType::Time | ColumnType::LocalTimestamp | ColumnType::Timestamp,
             Value::Long(number),

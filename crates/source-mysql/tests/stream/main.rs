@@ -407,15 +407,19 @@ fn an_encrypted_log_is_read() {
     for (path, mode) in [(folder.path(), 0o755), (keys.as_path(), 0o644)] {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     }
-    // The older MariaDB comes without the plugin, and MySQL's needs a file beside the program.
-    let server = MySql::builder(Flavour::MariaDbUnstable)
+    // The older MariaDB comes without the plugin.
+    let mariadb = MySql::builder(Flavour::MariaDbUnstable)
         .set("plugin-load-add", "file_key_management")
         .set("file-key-management-filename", &keys.display().to_string())
-        .set("encrypt-binlog", "ON")
-        .start()
-        .unwrap();
+        .set("encrypt-binlog", "ON");
+    an_encrypted_log(&mariadb.start().unwrap(), "encrypt_binlog");
+    let mysql = MySql::builder(Flavour::MySql).keyring().set("binlog-encryption", "ON");
+    an_encrypted_log(&mysql.start().unwrap(), "binlog_encryption");
+}
+
+fn an_encrypted_log(server: &MySql, setting: &str) {
     let database = server.create_database().unwrap();
-    assert_eq!(database.value("select @@encrypt_binlog").unwrap(), "1");
+    assert_eq!(database.value(&format!("select @@{setting}")).unwrap(), "1");
     database.execute("create table t (id int primary key, v text)").unwrap();
     let (mut source, begun) = started(&config(&database, &["t"]), None);
     database.execute("insert into t values (1, 'secret')").unwrap();

@@ -21,6 +21,7 @@ pub(super) struct Installation {
     /// Programs of unstable need its C library, so they are started through its loader.
     libraries: Option<PathBuf>,
     program: PathBuf,
+    plugins: PathBuf,
     /// Error messages, character sets, and what a new data folder is made of.
     share: PathBuf,
 }
@@ -38,7 +39,26 @@ impl Installation {
         let libraries = (flavour != Flavour::MariaDb).then(|| usr.join("lib/x86_64-linux-gnu"));
         let (program, share) = (usr.join("sbin").join(program), usr.join("share").join(share));
         ensure!(program.exists(), "no {}; run scripts/setup.sh {part}", program.display());
-        Ok(Installation { flavour, usr, libraries, program, share })
+        let plugins = usr.join("lib/mysql/plugin");
+        Ok(Installation { flavour, usr, libraries, program, plugins, share })
+    }
+
+    /// The same with a keyring in a file, which MySQL needs to encrypt anything. It reads beside its program which components
+    /// it loads, and beside a component how that is set up: so both are copied to `folder`.
+    pub(super) fn with_keyring(mut self, folder: &Path) -> Result<Installation> {
+        const COMPONENT: &str = "component_keyring_file";
+        fs::create_dir(folder)?;
+        let module = format!("{COMPONENT}.so");
+        let program = folder.join("mysqld");
+        fs::copy(&self.program, &program)?;
+        fs::copy(self.plugins.join(&module), folder.join(&module))?;
+        fs::write(folder.join("mysqld.my"), format!("{{\"components\": \"file://{COMPONENT}\"}}"))?;
+        let keys = folder.join("keys");
+        let setup = serde_json::json!({ "path": keys, "read_only": false });
+        fs::write(folder.join(format!("{COMPONENT}.cnf")), setup.to_string())?;
+        process::give_away(folder)?;
+        (self.program, self.plugins) = (program, folder.to_owned());
+        Ok(self)
     }
 
     /// The server on a data folder, deaf to the system's configuration files.
@@ -56,7 +76,7 @@ impl Installation {
             ("basedir", self.usr.clone()),
             ("datadir", data.to_owned()),
             ("lc-messages-dir", self.share.clone()),
-            ("plugin-dir", self.usr.join("lib/mysql/plugin")),
+            ("plugin-dir", self.plugins.clone()),
         ];
         for (name, folder) in folders {
             command.arg(format!("--{name}={}", folder.display()));

@@ -85,6 +85,7 @@ pub struct Builder {
     flavour: Flavour,
     settings: Vec<(String, String)>,
     ssl: bool,
+    keyring: bool,
 }
 
 impl Builder {
@@ -101,11 +102,20 @@ impl Builder {
         self
     }
 
+    /// MySQL with a keyring, without which it encrypts nothing.
+    pub fn keyring(mut self) -> Self {
+        self.keyring = true;
+        self
+    }
+
     pub fn start(self) -> Result<MySql> {
-        let installation = Installation::find(self.flavour)?;
+        let mut installation = Installation::find(self.flavour)?;
         let template = installation.template()?;
         let home = scratch::dir(self.flavour.scheme())?;
         process::give_away(&home)?;
+        if self.keyring {
+            installation = installation.with_keyring(&home.join("keyring"))?;
+        }
         process::run_unprivileged(Command::new("cp").arg("-a").arg(template).arg(home.join("data")))?;
         let port = Port::reserve()?;
         let kit = SETTINGS.iter().chain(self.flavour.settings());
@@ -150,7 +160,7 @@ impl MySql {
     }
 
     pub fn builder(flavour: Flavour) -> Builder {
-        Builder { flavour, settings: Vec::new(), ssl: false }
+        Builder { flavour, settings: Vec::new(), ssl: false, keyring: false }
     }
 
     pub fn flavour(&self) -> Flavour {

@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const REQUEST: Duration = Duration::from_secs(10);
+/// How often a wait is told, the first time included.
+const REPORT: Duration = Duration::from_secs(1);
 /// The first window in records; each next one is ten times as large.
 const FIRST_WINDOW: i64 = 200;
 
@@ -149,7 +151,8 @@ impl Log<'_> {
         on_wait: &mut dyn FnMut(Wait) -> bool,
     ) -> Result<i64, ReadError> {
         let since = Instant::now();
-        let mut report = Duration::ZERO;
+        // Under load there is always somebody's transaction open, and gone in a moment.
+        let mut report = REPORT;
         loop {
             let (low, visible) = self.reader.watermarks(self.topic, self.partition, REQUEST)?;
             if visible >= high {
@@ -159,7 +162,7 @@ impl Log<'_> {
             let mut go_on = waited < wait;
             if go_on && waited >= report {
                 go_on = on_wait(Wait { visible, high, waited });
-                report = waited + Duration::from_secs(1);
+                report = waited + REPORT;
             }
             if !go_on {
                 let (topic, partition) = (self.topic.to_owned(), self.partition);

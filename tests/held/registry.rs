@@ -98,3 +98,36 @@ fn a_new_column_waits_for_the_registry_and_nobody_else_does<D: Store>(scene: &mu
 }
 
 crate::support::everywhere!(registry_409_holds_one_table, a_new_column_waits_for_the_registry_and_nobody_else_does);
+
+/// What was on its way back when the registry went waits for it, and no other table does.
+#[test]
+fn a_return_that_cannot_begin_again_holds_nobody_up() -> Result<()> {
+    const ROWS: usize = 40_000;
+    const TURNS: usize = 60;
+    let mut scene = Scene::journaled("return_in_outage")?;
+    with_extra(&mut scene)?;
+    let registry = Registry::start()?;
+    scene.neighbours.registry = registry.url();
+    let headwater = scene.start()?;
+    insert_journaled(&scene.database, 1, 1)?;
+    scene.judge()?;
+    scene.database.execute(RENAME)?;
+    insert_journaled(&scene.database, 100, ROWS as u64)?;
+    wait_held(&headwater, "items")?;
+    wait_count(&scene, &headwater, &parked(&scene), ROWS)?;
+    assert_eq!(release(&headwater, &name(&scene), "accept")?.0, 200);
+    headwater.kill9()?;
+    registry.suspend()?;
+    let headwater = scene.start()?;
+    // One after the other: each would wait for a registry that never answers.
+    let begin = std::time::Instant::now();
+    for turn in 1..=TURNS {
+        scene.database.execute(&format!("insert into bystander (id) values ({turn})"))?;
+        wait_count(&scene, &headwater, &scene.topic("bystander"), turn)?;
+        ensure!(begin.elapsed() < PATIENCE, "{turn} rows in {:?}\n{}", begin.elapsed(), headwater.output());
+    }
+    assert_eq!(wait_held(&headwater, "items")?["returning"], true);
+    registry.resume()?;
+    wait_not_held(&headwater)?;
+    scene.judge()
+}

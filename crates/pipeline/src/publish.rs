@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use change::{Change, Kind, SourceInfo, Table, TableName};
 use event_avro::render::render_key;
@@ -52,6 +53,8 @@ pub(crate) struct Publisher {
     pub(crate) control: Control,
     /// Held tables whose parked events are on their way back.
     pub(crate) returning: HashMap<TableName, Returning>,
+    /// When a return could last not begin anew.
+    pub(crate) not_begun: Option<Instant>,
     outlets: Vec<Outlet>,
     by_name: HashMap<TableName, usize>,
     /// The outlet of the last change: rows come in runs.
@@ -74,6 +77,7 @@ impl Publisher {
             evolution,
             control: Control::new(&pipeline.config.topic_prefix),
             returning: HashMap::new(),
+            not_begun: None,
             outlets: Vec::new(),
             by_name: HashMap::new(),
             current: 0,

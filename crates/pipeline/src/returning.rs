@@ -17,6 +17,7 @@ use crate::evolution::{Announcement, Held, How, Ids, Known, Release, Why};
 use crate::prepare::PATIENCE;
 use crate::publish::{Published, Publisher};
 use crate::schemas::Wanted;
+use crate::session::TEND;
 
 /// Bytes that are copied in one transaction.
 pub(crate) const SLICE: usize = 4 << 20;
@@ -224,9 +225,20 @@ impl Publisher {
             return Ok(None);
         };
         if !self.returning.contains_key(table) {
+            // Of an earlier session, or of an earlier shape. Others do not wait for the registry at each turn.
+            if self.not_begun.is_some_and(|at| at.elapsed() < TEND) {
+                return Ok(None);
+            }
+            self.not_begun = Some(clock::now());
+            if !self.schemas.answers(REGISTRY_SHORT) {
+                return Ok(None);
+            }
             let topic = self.topic(table, release.version)?;
             match self.begin_return(&known, &topic)? {
-                Ok(returning) => drop(self.returning.insert(table.clone(), returning)),
+                Ok(returning) => {
+                    self.not_begun = None;
+                    self.returning.insert(table.clone(), returning);
+                }
                 Err(refused) => {
                     self.refused(known, refused);
                     return Ok(None);

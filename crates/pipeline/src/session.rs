@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const INIT: Duration = Duration::from_secs(60);
 
 /// How often it is tried again what could not be done before.
-const TEND: Duration = Duration::from_secs(3);
+pub(crate) const TEND: Duration = Duration::from_secs(3);
 
 /// How a session ended without a failure.
 pub(crate) struct Drained;

@@ -16,8 +16,8 @@ pub const DEFAULT_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(900);
 /// librdkafka's default of `message.max.bytes`.
 const DEFAULT_MESSAGE_MAX_BYTES: usize = 1_000_000;
-/// Resident memory follows the queue's limit, speed does not (measured from 8 to 64 MiB).
-const QUEUE_BYTES: usize = 12 << 20;
+/// Resident memory follows the queue's limit, speed does not (measured from 4 to 64 MiB).
+const QUEUE_BYTES: usize = 8 << 20;
 /// Small records reach this limit before the one in bytes; each costs about 150 bytes of book-keeping.
 const QUEUE_MESSAGES: usize = 50_000;
 

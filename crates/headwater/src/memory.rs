@@ -10,9 +10,9 @@ pub fn prepare() {
     // to the system, their pages would have to be cleared and mapped again for each batch (four of five page faults, and a
     // fifteenth of all CPU, while a log is drained).
     const KEPT: i32 = 16 << 20;
-    // What is larger is mapped by itself, and given back as soon as it is freed: a very large row. A request of librdkafka,
-    // a little over 1 MiB, must not be.
-    const MAPPED: i32 = 2 << 20;
+    // What is larger is mapped by itself, and given back as soon as it is freed: a very large row. A request of librdkafka, a
+    // little over 1 MiB, must not be, nor a chunk of a snapshot, a little over 2.
+    const MAPPED: i32 = 4 << 20;
     // SAFETY: the call takes two numbers and keeps no pointer.
     let is_set = unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT) & libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED) };
     if is_set != 1 {

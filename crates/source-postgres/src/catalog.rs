@@ -270,16 +270,16 @@ impl TableFacts {
 
 pub(crate) fn table_facts(connection: &mut Connection, oid: u32) -> Result<TableFacts, Error> {
     let doing = "reading a table's columns";
-    let rows = connection.query(
+    let rows = connection.query_prepared(
         doing,
-        &format!(
-            "SELECT a.attname, a.attnotnull, \
-             (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
-              WHERE i.indrelid = a.attrelid AND i.indisprimary), \
-             (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
-              WHERE i.indrelid = a.attrelid AND i.indisreplident), a.attnum, a.attcollation, a.atttypid, a.atttypmod \
-             FROM pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped"
-        ),
+        "headwater_table_facts",
+        "(oid) AS SELECT a.attname, a.attnotnull, \
+         (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
+          WHERE i.indrelid = a.attrelid AND i.indisprimary), \
+         (SELECT array_position(i.indkey::int2[], a.attnum) FROM pg_index i \
+          WHERE i.indrelid = a.attrelid AND i.indisreplident), a.attnum, a.attcollation, a.atttypid, a.atttypmod \
+         FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped",
+        &format!("({oid})"),
     )?;
     let mut facts = TableFacts::default();
     let (mut primary, mut index) = (BTreeMap::new(), BTreeMap::new());
@@ -312,17 +312,16 @@ pub(crate) fn as_relation(
     published: &Published,
 ) -> Result<Option<Relation>, Error> {
     let doing = format!("reading the columns of {}", table.name);
-    let rows = connection.query(
+    let rows = connection.query_prepared(
         &doing,
-        &format!(
-            "SELECT c.relreplident, a.attname, a.atttypid, a.atttypmod, EXISTS (SELECT FROM pg_index i \
-             WHERE i.indrelid = a.attrelid AND a.attnum = ANY (i.indkey) AND i.indisvalid \
-             AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END), \
-             a.attgenerated <> '' \
-             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = {} AND a.attnum > 0 \
-             AND NOT a.attisdropped AND a.attgenerated IN ('', 's') ORDER BY a.attnum",
-            table.oid
-        ),
+        "headwater_relation",
+        "(oid) AS SELECT c.relreplident, a.attname, a.atttypid, a.atttypmod, EXISTS (SELECT FROM pg_index i \
+         WHERE i.indrelid = a.attrelid AND a.attnum = ANY (i.indkey) AND i.indisvalid \
+         AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END), \
+         a.attgenerated <> '' \
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.oid = $1 AND a.attnum > 0 \
+         AND NOT a.attisdropped AND a.attgenerated IN ('', 's') ORDER BY a.attnum",
+        &format!("({})", table.oid),
     )?;
     let Some(first) = rows.first() else { return Ok(None) };
     let identity = field(first, 0, &doing)?.bytes().next().unwrap_or(b'n');
@@ -365,21 +364,26 @@ impl Published {
 /// Column lists and row filters exist since version 15, generated columns in the log since 18.
 pub(crate) fn published(connection: &mut Connection, publication: &str, table: &Candidate) -> Result<Published, Error> {
     let doing = format!("reading what publication {publication} publishes of {}", table.name);
-    let version = connection.query(&doing, "SELECT current_setting('server_version_num')")?;
+    let version = connection.query_prepared(
+        &doing,
+        "headwater_version",
+        "AS SELECT current_setting('server_version_num')",
+        "",
+    )?;
     let version: u32 = number(&one(version, &doing)?, 0, &doing)?;
     if version < 150_000 {
         return Ok(Published::default());
     }
     let generated = if version >= 180_000 { "p.pubgencols = 's'" } else { "false" };
-    let rows = connection.query(
+    let rows = connection.query_prepared(
         &doing,
+        "headwater_published",
         &format!(
-            "SELECT {generated}, pg_get_expr(r.prqual, r.prrelid), r.prattrs IS NOT NULL, a.attname FROM pg_publication p \
-             LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = {} \
-             LEFT JOIN pg_attribute a ON a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs) WHERE p.pubname = {}",
-            table.oid,
-            sql::literal(publication)
+            "(oid, name) AS SELECT {generated}, pg_get_expr(r.prqual, r.prrelid), r.prattrs IS NOT NULL, a.attname \
+             FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = $1 \
+             LEFT JOIN pg_attribute a ON a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs) WHERE p.pubname = $2"
         ),
+        &format!("({}, {})", table.oid, sql::literal(publication)),
     )?;
     let Some(first) = rows.first() else { return Ok(Published::default()) };
     let text = |row: &Row, index: usize| row.get(index).cloned().flatten();

@@ -1,5 +1,6 @@
 //! One connection to the server, blocking: start-up, simple queries, and the begin of a replication stream.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,6 +50,8 @@ pub(crate) struct Connection {
     used: usize,
     deadline: Duration,
     name: String,
+    /// Names of the statements that the server has prepared in this session.
+    prepared: BTreeSet<&'static str>,
 }
 
 /// Every text that the server writes has one form, whatever its configuration, the database's or the role's.
@@ -93,7 +96,8 @@ impl Connection {
         plain.set_timeouts(timeout, timeout).map_err(Error::network(format!("connecting to {name}")))?;
         // On a Unix socket TLS is never spoken, as in libpq.
         let transport = if tls && !endpoint.is_unix() { begin_tls(plain, endpoint)? } else { plain };
-        let mut connection = Self { transport, received: Vec::new(), used: 0, deadline: timeout, name };
+        let mut connection =
+            Self { transport, received: Vec::new(), used: 0, deadline: timeout, name, prepared: BTreeSet::new() };
         connection.start(config, endpoint, purpose).map_err(certificate_refused)?;
         connection.deadline = config.deadline;
         connection
@@ -224,6 +228,22 @@ impl Connection {
                 number => return Err(unexpected(doing, number)),
             }
         }
+    }
+
+    /// A query that this session asks again and again, which the server then plans only once: `statement` is what follows
+    /// `PREPARE name`, `arguments` what follows `EXECUTE name`. One name stands for one statement.
+    pub(crate) fn query_prepared(
+        &mut self,
+        doing: &str,
+        name: &'static str,
+        statement: &str,
+        arguments: &str,
+    ) -> Result<Vec<Row>, Error> {
+        if !self.prepared.contains(name) {
+            self.query(doing, &format!("PREPARE {name} {statement}"))?;
+            self.prepared.insert(name);
+        }
+        self.query(doing, &format!("EXECUTE {name} {arguments}"))
     }
 
     /// Begins a query whose rows are fetched in pieces, within a transaction that is open. `binary` says which columns are

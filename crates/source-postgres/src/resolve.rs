@@ -35,7 +35,10 @@ pub(crate) fn types(
     if columns.is_empty() {
         return Ok(resolved);
     }
-    let rows = connection.query(doing, &query(columns))?;
+    let oids: Vec<String> = columns.iter().map(|column| column.type_oid.to_string()).collect();
+    let typmods: Vec<String> = columns.iter().map(|column| column.typmod.to_string()).collect();
+    let arguments = format!("('{{{}}}', '{{{}}}')", oids.join(","), typmods.join(","));
+    let rows = connection.query_prepared(doing, "headwater_types", QUERY, &arguments)?;
     for row in &rows {
         let index: usize = number(row, 0, doing)?;
         let slot = resolved.get_mut(index).ok_or_else(|| strange(doing))?;
@@ -52,35 +55,28 @@ pub(crate) fn types(
     Ok(resolved)
 }
 
-/// One row a column: number, base type and modifier, separator, printed type, labels, plain type.
-fn query(columns: &[RelationColumn]) -> String {
-    let values: Vec<String> = columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| format!("({index}, {}::oid, {}::int4)", column.type_oid, column.typmod))
-        .collect();
-    // A step leads from a domain to its base, or, once, from an array to its elements. What array_out prints is an array
-    // (int2vector and oidvector are not); its separator is the one that its elements' type names.
-    format!(
-        "WITH RECURSIVE want(n, oid, typmod) AS (VALUES {}), walk(n, oid, typmod, separator, plain) AS (\
-           SELECT n, oid, typmod, NULL::\"char\", oid FROM want \
-           UNION ALL \
-           SELECT w.n, step.oid, step.typmod, step.separator, \
-             CASE WHEN step.separator IS NULL THEN step.oid ELSE w.plain END FROM walk w JOIN pg_type t ON t.oid = w.oid \
-           CROSS JOIN LATERAL (\
-             SELECT t.typbasetype, CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE w.typmod END, w.separator \
-             WHERE t.typtype = 'd' \
-             UNION ALL \
-             SELECT e.oid, w.typmod, e.typdelim FROM pg_type e WHERE e.oid = t.typelem \
-             AND t.typtype <> 'd' AND t.typoutput = 'array_out'::regproc AND w.separator IS NULL\
-           ) step(oid, typmod, separator)) \
-         SELECT w.n, w.oid, w.typmod, w.separator, format_type(o.oid, o.typmod), \
-         (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = w.oid), w.plain \
-         FROM walk w JOIN pg_type t ON t.oid = w.oid JOIN want o ON o.n = w.n \
-         WHERE t.typtype <> 'd' AND (w.separator IS NOT NULL OR t.typoutput <> 'array_out'::regproc)",
-        values.join(", ")
-    )
-}
+/// Of types and modifiers, one row each: number, base type and modifier, separator, printed type, labels, plain type.
+///
+/// A step leads from a domain to its base, or, once, from an array to its elements. What `array_out` prints is an array
+/// (`int2vector` and `oidvector` are not); its separator is the one that its elements' type names.
+const QUERY: &str = "(oid[], int4[]) AS WITH RECURSIVE \
+   want(n, oid, typmod) AS (SELECT n - 1, oid, typmod FROM unnest($1, $2) WITH ORDINALITY AS given(oid, typmod, n)), \
+   walk(n, oid, typmod, separator, plain) AS (\
+     SELECT n, oid, typmod, NULL::\"char\", oid FROM want \
+     UNION ALL \
+     SELECT w.n, step.oid, step.typmod, step.separator, \
+       CASE WHEN step.separator IS NULL THEN step.oid ELSE w.plain END FROM walk w JOIN pg_type t ON t.oid = w.oid \
+     CROSS JOIN LATERAL (\
+       SELECT t.typbasetype, CASE WHEN t.typtypmod <> -1 THEN t.typtypmod ELSE w.typmod END, w.separator \
+       WHERE t.typtype = 'd' \
+       UNION ALL \
+       SELECT e.oid, w.typmod, e.typdelim FROM pg_type e WHERE e.oid = t.typelem \
+       AND t.typtype <> 'd' AND t.typoutput = 'array_out'::regproc AND w.separator IS NULL\
+     ) step(oid, typmod, separator)) \
+   SELECT w.n, w.oid, w.typmod, w.separator, format_type(o.oid, o.typmod), \
+   (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = w.oid), w.plain \
+   FROM walk w JOIN pg_type t ON t.oid = w.oid JOIN want o ON o.n = w.n \
+   WHERE t.typtype <> 'd' AND (w.separator IS NOT NULL OR t.typoutput <> 'array_out'::regproc)";
 
 fn labels(text: &str) -> Result<Vec<String>, Error> {
     let unreadable = || strange("reading an enum's labels");

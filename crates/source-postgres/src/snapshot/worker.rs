@@ -228,6 +228,8 @@ fn open(config: &Config) -> Result<Connection, Error> {
     // A chunk is the first rows of a query for all that are left. The planner, asked for all, might rather sort the whole
     // table for each chunk than follow the key's index; a server process that works alone is what workers are counted in.
     control.query("setting the plan", "SET enable_sort = off; SET max_parallel_workers_per_gather = 0")?;
+    // The catalogue is asked the same for each chunk.
+    control.query("setting the plan", "SET plan_cache_mode = force_generic_plan")?;
     Ok(control)
 }
 
@@ -252,14 +254,13 @@ fn begin_read(control: &mut Connection, table: &Candidate) -> Result<Option<(Vis
         };
         // The snapshot is taken before the position is read, so each commit that it sees lies before the position.
         let named = format!("{}.{}", sql::identifier(&table.name.schema), sql::identifier(&table.name.table));
-        let rows = control.query(
+        let rows = control.query_prepared(
             &doing,
-            &format!(
-                "SELECT pg_current_snapshot(), pg_current_wal_insert_lsn(), \
-                 (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
-                 pg_size_bytes(current_setting('wal_segment_size')), to_regclass({})::oid",
-                sql::literal(&named)
-            ),
+            "headwater_snapshot",
+            "(text) AS SELECT pg_current_snapshot(), pg_current_wal_insert_lsn(), \
+             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
+             pg_size_bytes(current_setting('wal_segment_size')), to_regclass($1)::oid",
+            &format!("({})", sql::literal(&named)),
         )?;
         let row = rows.first().ok_or_else(|| catalog::strange(&doing))?;
         if number::<u32>(row, 4, &doing)? != table.oid {
@@ -414,7 +415,7 @@ impl Source {
     ) -> Result<(Collected, Reach), Error> {
         self.open(control, &self.select(&[]))?;
         loop {
-            let mut rows = Collected::default();
+            let mut rows = Collected::within(self.limits);
             let end = self.fill(control, &mut rows)?;
             let (taken, wait) = channel();
             if end {
@@ -437,7 +438,7 @@ impl Source {
         if let Some(after) = begin {
             conditions.push(format!("({}) > ({})", key.join(", "), literals(after)));
         }
-        let mut rows = Collected::default();
+        let mut rows = Collected::within(self.limits);
         self.open(control, &format!("{} ORDER BY {}", self.select(&conditions), key.join(", ")))?;
         let end = self.fill(control, &mut rows)?;
         let after = match rows.starts.last() {
@@ -468,7 +469,7 @@ impl Source {
         let keys: Vec<Key> = progress.again.iter().take(AGAIN).cloned().collect();
         let wanted: Vec<String> = keys.iter().map(|key| format!("({})", literals(key))).collect();
         let condition = format!("({}) IN ({})", self.key_columns().join(", "), wanted.join(", "));
-        let mut rows = Collected::default();
+        let mut rows = Collected::within(self.limits);
         self.open(control, &self.select(&[condition]))?;
         while !self.collect(control, AGAIN, &mut rows)? {}
         Ok((rows, Reach::Again(keys)))
@@ -507,10 +508,17 @@ impl Source {
     }
 }
 
-#[derive(Default)]
 struct Collected {
     bytes: Vec<u8>,
     starts: Vec<usize>,
+}
+
+impl Collected {
+    /// Room for a whole chunk at once: growing would copy it several times. The last fetch brings a little more than the
+    /// limit; pages that nothing is written to cost nothing.
+    fn within(limits: Limits) -> Self {
+        Self { bytes: Vec::with_capacity(limits.bytes + limits.bytes / 8), starts: Vec::new() }
+    }
 }
 
 fn literals(key: &Key) -> String {

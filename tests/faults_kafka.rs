@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testkit::proxy::Fault;
+use testkit::proxy::{END_TXN, Fault};
 use testkit::{Kafka, seed};
 
 use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled};
-
-/// Kafka's API key of EndTxn.
-const END_TXN: i16 = 26;
 
 fn a_broker_restart_is_survived<D: Store>(scene: &mut Scene<D>) -> Result<()> {
     let kafka = Kafka::start()?;

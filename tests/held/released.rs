@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use testkit::Database;
+use testkit::proxy::END_TXN;
+use testkit::{Database, Kafka};
 
 use crate::support::{Writer, command};
 
@@ -267,24 +268,32 @@ fn a_table_that_changes_on_its_way_back_is_judged_again() -> Result<()> {
 /// More than one transaction brings back: killed in between, the rest follows, and nothing of what is there again.
 #[test]
 fn a_long_return_goes_on_where_it_was_killed() -> Result<()> {
-    const ROWS: usize = 60_000;
+    // About five transactions, each of which ends so much later: the kills fall between the first and the last of them.
+    const ROWS: usize = 5_000;
+    const LATE: Duration = Duration::from_secs(2);
+    let kafka = Kafka::builder().proxied().start()?;
     let mut scene = Scene::journaled("long_return")?;
+    scene.neighbours.brokers = kafka.proxied_bootstrap();
     with_extra(&mut scene)?;
     let mut headwater = scene.start()?;
     scene.database.execute(RENAME)?;
-    insert_journaled(&scene.database, 1, ROWS as u64)?;
+    scene.database.execute(&Database::insertion(1, ROWS as u64, "repeat(concat('row ', i, ' '), 400)"))?;
     wait_count(&scene, &headwater, &parked(&scene), ROWS)?;
+    kafka.proxy().delay_api(END_TXN, LATE);
     assert_eq!(release(&headwater, &name(&scene), "accept")?.0, 200);
     let mut seen = 0;
     for _ in 0..2 {
-        seen =
-            eventually(PATIENCE, "some more parked events", || match scene.oracle().count(&scene.topic("items"))? {
+        seen = eventually(PATIENCE, "some more events returned", || {
+            match scene.oracle().count(&scene.topic("items"))? {
                 count if count > seen => Ok(count),
                 count => anyhow::bail!("{count} records\n{}", headwater.output()),
-            })?;
+            }
+        })?;
         headwater.kill9()?;
+        ensure!(seen < ROWS, "everything was back before the kill");
         headwater = scene.start()?;
     }
+    kafka.proxy().resume()?;
     wait_not_held(&headwater)?;
     scene.judge()
 }

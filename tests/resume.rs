@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use testkit::seed;
 
 use crate::support::{PATIENCE, Scene, Store, Writer, insert_journaled};
@@ -33,22 +33,26 @@ pub(crate) fn survives_kills<D: Store>(scene: &Scene<D>, kills: usize, seed: u64
 }
 
 fn a_restart_in_the_middle_of_a_transaction_goes_on_inside_it<D: Store>(scene: &mut Scene<D>) -> Result<()> {
+    const ROWS: usize = 60_000;
     scene.more = "[kafka.batch]\nmax_bytes = \"64KiB\"".to_owned();
+    let kafka = scene.slow_broker(Duration::from_millis(50))?;
     scene.start()?.kill9()?;
-    insert_journaled(&scene.database, 1, 60_000)?;
+    insert_journaled(&scene.database, 1, ROWS as u64)?;
     for _ in 0..6 {
         let headwater = scene.launch()?;
         let before = scene.oracle().count(&scene.topic("items"))?;
         // Something of the transaction has become visible, the whole has not: the kill is inside.
-        testkit::eventually(PATIENCE, "some more of the transaction", || {
+        let seen = testkit::eventually(PATIENCE, "some more of the transaction", || {
             match scene.oracle().count(&scene.topic("items")) {
-                Ok(count) if count > before || count >= 60_000 => Ok(()),
+                Ok(count) if count > before => Ok(count),
                 Ok(count) => Err(format!("{count} records, {before} before\n{}", headwater.output())),
                 Err(error) => Err(format!("{error:#}")),
             }
         })?;
         headwater.kill9()?;
+        ensure!(seen < ROWS, "everything was published before the kill");
     }
+    kafka.proxy().resume()?;
     let _headwater = scene.start()?;
     scene.judge()
 }

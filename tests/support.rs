@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value as Json;
-use testkit::{Database, Event, Flavour, Headwater, MySqlDatabase, Oracle, eventually, shared};
+use testkit::proxy::END_TXN;
+use testkit::{Database, Event, Flavour, Headwater, Kafka, MySqlDatabase, Oracle, eventually, shared};
 
 pub(crate) use store::{Journaled, Store};
 
@@ -165,6 +166,15 @@ impl<D: Store> Scene<D> {
     /// Journaled, on servers of the test's own.
     pub(crate) fn journaled_on(label: &str, database: D, neighbours: Neighbours) -> Result<Self> {
         Self::with(label, D::JOURNALED, database, neighbours)?.of_items()
+    }
+
+    /// A broker of the scene's own that ends each transaction so much later: between two of them there is time for a kill, on
+    /// the fastest machine too.
+    pub(crate) fn slow_broker(&mut self, late: Duration) -> Result<Kafka> {
+        let kafka = Kafka::builder().proxied().start()?;
+        kafka.proxy().delay_api(END_TXN, late);
+        self.neighbours.brokers = kafka.proxied_bootstrap();
+        Ok(kafka)
     }
 
     /// Compares the topic of `items` with the journal and the table: every change once, in order, nothing else.

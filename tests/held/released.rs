@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use testkit::proxy::END_TXN;
-use testkit::{Database, Kafka};
+use testkit::Database;
 
 use crate::support::{Writer, command};
 
@@ -268,18 +267,15 @@ fn a_table_that_changes_on_its_way_back_is_judged_again() -> Result<()> {
 /// More than one transaction brings back: killed in between, the rest follows, and nothing of what is there again.
 #[test]
 fn a_long_return_goes_on_where_it_was_killed() -> Result<()> {
-    // About five transactions, each of which ends so much later: the kills fall between the first and the last of them.
     const ROWS: usize = 5_000;
-    const LATE: Duration = Duration::from_secs(2);
-    let kafka = Kafka::builder().proxied().start()?;
     let mut scene = Scene::journaled("long_return")?;
-    scene.neighbours.brokers = kafka.proxied_bootstrap();
+    // About five transactions bring back so much.
+    let kafka = scene.slow_broker(Duration::from_secs(2))?;
     with_extra(&mut scene)?;
     let mut headwater = scene.start()?;
     scene.database.execute(RENAME)?;
     scene.database.execute(&Database::insertion(1, ROWS as u64, "repeat(concat('row ', i, ' '), 400)"))?;
     wait_count(&scene, &headwater, &parked(&scene), ROWS)?;
-    kafka.proxy().delay_api(END_TXN, LATE);
     assert_eq!(release(&headwater, &name(&scene), "accept")?.0, 200);
     let mut seen = 0;
     for _ in 0..2 {

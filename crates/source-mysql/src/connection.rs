@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mysql_common::constants::CapabilityFlags;
+use transport::{Socket, Transport, closed, is_timeout};
 
 use crate::auth;
 use crate::config::{Config, SslMode};
@@ -13,7 +14,6 @@ use crate::flavour::Flavour;
 use crate::greeting::Greeting;
 use crate::packet::{self, Split};
 use crate::tls;
-use crate::transport::{Socket, TlsFailure, Transport};
 use crate::url::Endpoint;
 use crate::wire::WireError;
 use crate::wire::reader::Reader;
@@ -109,8 +109,11 @@ impl Connection {
         let name = endpoint.name();
         let doing = format!("connecting to {name}");
         let timeout = endpoint.connect_timeout.unwrap_or(config.connect_timeout);
-        let socket = Socket::connect(&endpoint, timeout, config.deadline)?;
-        let transport = Transport::Plain(socket);
+        let socket = match &endpoint.socket {
+            Some(path) => Socket::unix(path),
+            None => Socket::tcp(&endpoint.host, endpoint.port, timeout, config.deadline),
+        };
+        let transport = Transport::Plain(socket.map_err(Error::network(&doing))?);
         transport.set_timeouts(timeout, timeout).map_err(Error::network(&doing))?;
         let mut connection = Self {
             transport,
@@ -179,7 +182,7 @@ impl Connection {
             // Anything sent behind the greeting in clear text must not be taken for part of the session.
             return Err(Error::Retry(format!("{doing}: the server spoke out of turn")));
         }
-        let session = tls::session(&endpoint.tls, &endpoint.host)?;
+        let session = transport::session(&tls::terms(&endpoint.tls, &endpoint.host))?;
         let transport = Transport::tls(session, socket).map_err(|error| {
             if error.kind() == std::io::ErrorKind::InvalidData {
                 Error::stop(format!("{doing}: {error}"), "check ssl-mode, ssl-ca and the server's certificate")
@@ -399,38 +402,19 @@ impl Connection {
     }
 }
 
-/// Since TLS 1.3 a server judges the client's certificate after the handshake, as the client sees it: the refusal comes
-/// in the place of its first answer, and trying again would not help.
+/// A refusal of the client's certificate ends what was going on: trying again would not help.
 fn certificate_refused(error: Error) -> Error {
-    use rustls::AlertDescription as Alert;
-    let Error::Network { doing, error: cause } = &error else { return error };
-    let failure = cause.get_ref().and_then(|cause| cause.downcast_ref::<TlsFailure>());
-    match failure.map(|failure| &failure.error) {
-        Some(rustls::Error::AlertReceived(
-            Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::CertificateRequired,
-        )) => Error::stop(format!("{doing}: the server refuses the client certificate: {cause}"), CERTIFICATE),
-        _ => error,
+    match error {
+        Error::Network { doing, error } if transport::refuses_certificate(&error) => {
+            Error::stop(format!("{doing}: the server refuses the client certificate: {error}"), CERTIFICATE)
+        }
+        error => error,
     }
 }
 
 fn unexpected(doing: &str, first: Option<&u8>) -> Error {
     let number = first.copied().unwrap_or_default().into();
     Error::wire(doing)(WireError::Unknown { what: "an unexpected answer", number })
-}
-
-pub(crate) fn closed() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection")
-}
-
-pub(crate) fn is_timeout(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 fn text_row(body: &[u8]) -> Result<Row, WireError> {

@@ -12,10 +12,10 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::{closed, is_timeout};
+use transport::{Transport, closed, is_timeout};
+
 use crate::error::{Error, ServerError};
 use crate::queue::{BUFFER, Chunk, Queue};
-use crate::transport::Transport;
 
 const DOING: &str = "streaming the binlog";
 /// Bytes of a packet's head, the server's and ours.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use change::{Position, Resume};
+use copying::Snapshot;
+use transport::Transport;
 
 use crate::catalog::{self, Member, Server};
 use crate::config::{Config, Patterns};
@@ -11,8 +13,6 @@ use crate::error::Error;
 use crate::flavour::Flavour;
 use crate::gtid::mysql::GtidSet;
 use crate::position::{FilePlace, Passed, Place};
-use crate::transport::Transport;
-use copying::Snapshot;
 
 /// A stream that has begun.
 pub(crate) struct Begun {

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend::{self, BindError};
+use transport::{Socket, Transport, closed, is_timeout};
 
 use crate::auth;
 use crate::config::{Config, SslMode};
 use crate::error::{CERTIFICATE, Error, ServerError};
 use crate::script;
 use crate::tls;
-use crate::transport::{Socket, TlsFailure, Transport};
 use crate::url::Endpoint;
 use crate::wire::WireError;
 use crate::wire::frame::{self, Split};
@@ -91,9 +91,14 @@ impl Connection {
     fn attempt(config: &Config, endpoint: &Endpoint, purpose: Purpose, tls: bool) -> Result<Self, Error> {
         let name = endpoint.name();
         let timeout = endpoint.connect_timeout.unwrap_or(config.connect_timeout);
-        let socket = Socket::connect(endpoint, timeout, config.deadline)?;
-        let plain = Transport::Plain(socket);
-        plain.set_timeouts(timeout, timeout).map_err(Error::network(format!("connecting to {name}")))?;
+        let doing = format!("connecting to {name}");
+        let socket = if endpoint.is_unix() {
+            Socket::unix(&name)
+        } else {
+            Socket::tcp(&endpoint.host, endpoint.port, timeout, config.deadline)
+        };
+        let plain = Transport::Plain(socket.map_err(Error::network(&doing))?);
+        plain.set_timeouts(timeout, timeout).map_err(Error::network(doing))?;
         // On a Unix socket TLS is never spoken, as in libpq.
         let transport = if tls && !endpoint.is_unix() { begin_tls(plain, endpoint)? } else { plain };
         let mut connection =
@@ -345,23 +350,13 @@ impl Connection {
     }
 }
 
-/// Since TLS 1.3 a server judges the client's certificate after the handshake, as the client sees it: the refusal comes
-/// in the place of its first answer, and trying again would not help.
+/// A refusal of the client's certificate ends what was going on: trying again would not help.
 fn certificate_refused(error: Error) -> Error {
-    use rustls::AlertDescription as Alert;
-    let Error::Network { doing, error: cause } = &error else { return error };
-    let failure = cause.get_ref().and_then(|cause| cause.downcast_ref::<TlsFailure>());
-    match failure.map(|failure| &failure.error) {
-        Some(rustls::Error::AlertReceived(
-            Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::CertificateRequired,
-        )) => Error::stop(format!("{doing}: the server refuses the client certificate: {cause}"), CERTIFICATE),
-        _ => error,
+    match error {
+        Error::Network { doing, error } if transport::refuses_certificate(&error) => {
+            Error::stop(format!("{doing}: the server refuses the client certificate: {error}"), CERTIFICATE)
+        }
+        error => error,
     }
 }
 
@@ -385,7 +380,7 @@ fn begin_tls(plain: Transport, endpoint: &Endpoint) -> Result<Transport, Error> 
         }
         [number] => return Err(unexpected(&doing, number)),
     }
-    let session = tls::session(&endpoint.tls, &endpoint.host)?;
+    let session = transport::session(&tls::terms(&endpoint.tls, &endpoint.host))?;
     Transport::tls(session, socket).map_err(|error| {
         if error.kind() == std::io::ErrorKind::InvalidData {
             Error::stop(format!("{doing}: {error}"), "check sslmode, sslrootcert and the server's certificate")
@@ -397,15 +392,6 @@ fn begin_tls(plain: Transport, endpoint: &Endpoint) -> Result<Transport, Error> 
 
 fn unexpected(doing: &str, number: u8) -> Error {
     Error::wire(doing)(WireError::Unknown { what: "an unexpected message", number })
-}
-
-pub(crate) fn closed() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection")
-}
-
-pub(crate) fn is_timeout(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind;
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 /// The fields of an error or a notice.

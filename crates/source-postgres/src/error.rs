@@ -44,6 +44,12 @@ pub enum Error {
     Stop { what: String, help: String },
 }
 
+impl From<transport::Refused> for Error {
+    fn from(refused: transport::Refused) -> Self {
+        Self::Stop { what: refused.what, help: refused.help }
+    }
+}
+
 impl Error {
     pub fn stop(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Stop { what: what.into(), help: help.into() }

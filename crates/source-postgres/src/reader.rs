@@ -12,11 +12,12 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::{closed, is_timeout, server_error};
+use transport::{Transport, closed, is_timeout};
+
+use crate::connection::server_error;
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::queue::{BUFFER, Chunk, Queue};
-use crate::transport::Transport;
 use crate::wire::WireError;
 use crate::wire::frame::{self, Copied, HEADER, Split};
 

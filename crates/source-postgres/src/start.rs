@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use change::{Resume, Table};
+use transport::Transport;
 
 use crate::catalog::{self, Candidate, Server, System};
 use crate::config::{Config, Patterns};
@@ -10,7 +11,6 @@ use crate::connection::{Connection, Purpose};
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::position::Place;
-use crate::transport::Transport;
 use crate::{ddl_trigger, publication, relation, resolve, slot, sql};
 
 /// PostgreSQL 14 is the oldest that its makers still mend.

@@ -32,8 +32,9 @@ const TABLE: &[Allowed] = &[
         ],
     },
     Allowed { krate: "copying", ours: &["change"], never: SOURCE_NEVER },
-    Allowed { krate: "source-postgres", ours: &["change", "copying"], never: SOURCE_NEVER },
-    Allowed { krate: "source-mysql", ours: &["change", "copying"], never: SOURCE_NEVER },
+    Allowed { krate: "transport", ours: &[], never: SOURCE_NEVER },
+    Allowed { krate: "source-postgres", ours: &["change", "copying", "transport"], never: SOURCE_NEVER },
+    Allowed { krate: "source-mysql", ours: &["change", "copying", "transport"], never: SOURCE_NEVER },
     Allowed {
         krate: "event-avro",
         ours: &["change"],
@@ -58,6 +59,7 @@ const TABLE: &[Allowed] = &[
 const OURS: &[&str] = &[
     "change",
     "copying",
+    "transport",
     "source-postgres",
     "source-mysql",
     "event-avro",

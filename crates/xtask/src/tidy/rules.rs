@@ -64,8 +64,7 @@ const UNSAFE_FILES: &[&str] = &[
     "crates/sink-kafka/src/handover.rs",
     "crates/sink-kafka/src/producer.rs",
     // Socket options that the standard library does not know.
-    "crates/source-mysql/src/sockopt.rs",
-    "crates/source-postgres/src/sockopt.rs",
+    "crates/transport/src/sockopt.rs",
     // The limits of the C library's allocator.
     "crates/headwater/src/memory.rs",
     // Signals, the parent-death signal, the effective user; connections that end with a reset.

@@ -4,13 +4,12 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
-use rustls::ClientConnection;
+use rustls::{AlertDescription, ClientConnection};
 
-use crate::error::Error;
 use crate::sockopt;
-use crate::url::Endpoint;
 
 /// rustls reads 4 KiB at a time; the kernel is asked for this much at once.
 const TLS_BUFFER: usize = 256 << 10;
@@ -23,27 +22,26 @@ pub enum Socket {
 }
 
 impl Socket {
-    pub(crate) fn connect(endpoint: &Endpoint, timeout: Duration, deadline: Duration) -> Result<Self, Error> {
-        let doing = format!("connecting to {}", endpoint.name());
-        if let Some(path) = &endpoint.socket {
-            let socket = UnixStream::connect(path).map_err(Error::network(doing))?;
-            return Ok(Self::Unix(socket));
-        }
-        let addresses = (endpoint.host.as_str(), endpoint.port)
-            .to_socket_addrs()
-            .map_err(Error::network(format!("looking up {}", endpoint.host)))?;
+    /// Tries the addresses of a name one after the other, each for `timeout`. A peer that vanishes later, without a word, is
+    /// noticed within `deadline`. The error is the last address's.
+    pub fn tcp(host: &str, port: u16, timeout: Duration, deadline: Duration) -> io::Result<Self> {
+        let unknown = |error: io::Error| io::Error::new(error.kind(), format!("looking up {host}: {error}"));
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
+        for address in (host, port).to_socket_addrs().map_err(unknown)? {
             match TcpStream::connect_timeout(&address, timeout) {
                 Ok(socket) => {
-                    socket.set_nodelay(true).map_err(Error::network(doing.clone()))?;
-                    sockopt::notice_dead_peer(socket.as_fd(), deadline).map_err(Error::network(doing))?;
+                    socket.set_nodelay(true)?;
+                    sockopt::notice_dead_peer(socket.as_fd(), deadline)?;
                     return Ok(Self::Tcp(socket));
                 }
                 Err(error) => last = error,
             }
         }
-        Err(Error::Network { doing, error: last })
+        Err(last)
+    }
+
+    pub fn unix(path: impl AsRef<Path>) -> io::Result<Self> {
+        UnixStream::connect(path).map(Self::Unix)
     }
 
     fn set_timeouts(&self, read: Duration, write: Duration) -> io::Result<()> {
@@ -105,7 +103,7 @@ pub struct TlsTransport {
 
 impl Transport {
     /// Completes the handshake.
-    pub(crate) fn tls(session: ClientConnection, socket: Socket) -> io::Result<Self> {
+    pub fn tls(session: ClientConnection, socket: Socket) -> io::Result<Self> {
         let mut tls = TlsTransport { session, socket: BufReader::with_capacity(TLS_BUFFER, socket) };
         while tls.session.is_handshaking() {
             tls.write_out()?;
@@ -129,11 +127,11 @@ impl Transport {
         self.socket().set_timeouts(read, write)
     }
 
-    pub(crate) fn is_unix(&self) -> bool {
+    pub fn is_unix(&self) -> bool {
         matches!(self.socket(), Socket::Unix(_))
     }
 
-    pub(crate) fn is_encrypted(&self) -> bool {
+    pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
@@ -147,6 +145,14 @@ impl Transport {
         match self {
             Self::Plain(_) => false,
             Self::Tls(tls) => !tls.socket.buffer().is_empty(),
+        }
+    }
+
+    /// The server's certificate, for channel binding.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.session.peer_certificates()?.first().map(AsRef::as_ref),
         }
     }
 }
@@ -177,8 +183,8 @@ impl TlsTransport {
 
 /// What an error of the socket is made of when TLS is at fault.
 #[derive(Debug)]
-pub(crate) struct TlsFailure {
-    pub(crate) error: rustls::Error,
+struct TlsFailure {
+    error: rustls::Error,
     told: bool,
 }
 
@@ -190,6 +196,36 @@ impl std::fmt::Display for TlsFailure {
 }
 
 impl std::error::Error for TlsFailure {}
+
+/// Whether the server did not take the client's certificate. Since TLS 1.3 it judges that after the handshake, as the client
+/// sees it: the refusal comes in the place of its first answer, and trying again would not help.
+pub fn refuses_certificate(error: &io::Error) -> bool {
+    use AlertDescription as Alert;
+    let failure = error.get_ref().and_then(|cause| cause.downcast_ref::<TlsFailure>());
+    matches!(
+        failure.map(|failure| &failure.error),
+        Some(rustls::Error::AlertReceived(
+            Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::CertificateRequired,
+        ))
+    )
+}
+
+/// What a read of nothing means.
+pub fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
+}
+
+/// Whether an error only says that nothing came in time.
+pub fn is_timeout(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
 
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

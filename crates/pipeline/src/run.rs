@@ -88,12 +88,17 @@ impl Pipeline {
 
     pub(crate) fn read_checkpoint(&self, admin: &Admin) -> Result<Found, Failure> {
         let topic = &self.config.checkpoint_topic;
+        // Told again whenever it has become twice as long.
+        let mut next = Duration::ZERO;
         checkpoint::read(admin, &self.kafka, topic, &self.config.name, &mut |wait| {
-            tracing::info!(
-                topic,
-                waited_s = wait.waited.as_secs(),
-                "another pipeline's open transaction hides the end of the checkpoint topic; waiting for it"
-            );
+            if wait.waited >= next {
+                tracing::info!(
+                    topic,
+                    waited_s = wait.waited.as_secs(),
+                    "an open transaction hides the end of the checkpoint topic; waiting for it"
+                );
+                next = wait.waited * 2;
+            }
             !self.shutdown.is_asked()
         })
     }

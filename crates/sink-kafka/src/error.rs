@@ -151,9 +151,9 @@ pub enum ReadError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     #[error(
-        "partition {partition} of topic {topic}: an open transaction of another producer hides records {visible} to \
-         {high}, still after {waited:?}; it ends by its own transaction.timeout.ms, or list it with \
-         `kafka-transactions find-hanging`"
+        "partition {partition} of topic {topic}: an open transaction hides records {visible} to {high}, still after \
+         {waited:?}; another producer's ends by its own transaction.timeout.ms. If this does not pass, brokers have lost the end \
+         of a transaction: see \"A transaction that never ends\" in docs/operating.md"
     )]
     Hidden { topic: String, partition: i32, visible: i64, high: i64, waited: Duration },
     #[error("partition {partition} of topic {topic}: read up to offset {reached} of {high} in {waited:?}")]

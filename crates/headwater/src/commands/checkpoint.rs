@@ -26,10 +26,7 @@ pub fn read(config: &Config) -> Result<Option<Checkpoint>, Failure> {
     let kafka = assemble::kafka(config);
     let topic = &config.kafka.checkpoint_topic;
     Ok(checkpoint::read_if_any(&kafka, topic, &config.name, &mut |wait| {
-        output::print_error(&format!(
-            "waiting for another pipeline's open transaction on {topic} ({} s)",
-            wait.waited.as_secs()
-        ));
+        output::print_error(&format!("waiting for an open transaction on {topic} ({} s)", wait.waited.as_secs()));
         true
     })?)
 }

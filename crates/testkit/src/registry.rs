@@ -129,9 +129,9 @@ impl Registry {
         serde_json::from_str::<serde_json::Value>(&answer)?["id"].as_i64().context("no id in the answer")
     }
 
-    /// A call of the Confluent API; an answer that is not 2xx is an error.
+    /// A call of the Confluent API; an answer that is not 2xx is an error. No call of it does harm a second time.
     pub fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<String> {
-        http::request(method, self.port(), &format!("{API}{path}"), body)?
+        http::request_twice(method, self.port(), &format!("{API}{path}"), body)?
             .ok()
             .with_context(|| format!("{method} {path}"))
     }

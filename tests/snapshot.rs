@@ -268,7 +268,7 @@ fn large_values_that_the_log_leaves_out_are_there_in_the_end() -> Result<()> {
 fn tables_that_change_under_the_copy_end_up_right() -> Result<()> {
     let mut scene = scene("shaken", &filled(30_000))?;
     // So slow that chunks fall between the changes, on every machine.
-    scene.source += "\nsnapshot_rate = \"4MiB\"";
+    scene.source += "\nsnapshot_rate = \"2MiB\"";
     scene.database.execute(
         "create table gone (id bigint primary key, version bigint not null, note text);
          insert into gone select i, 1, repeat('g', 500) from generate_series(1, 20000) i;

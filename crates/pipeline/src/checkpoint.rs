@@ -123,9 +123,9 @@ impl Durable {
 /// The partition of the checkpoint topic: it has only one, so that every record's order is kept.
 const PARTITION: i32 = 0;
 
-/// Reads a pipeline's newest checkpoint from a topic that exists. `on_wait` is told each second when an
-/// open transaction hides the end of the topic, which can last as long as the broker lets a transaction live; `false` from
-/// it gives up.
+/// Reads a pipeline's newest checkpoint from a topic that exists. `on_wait` is told each second while an open
+/// transaction hides the end of the topic, which can last as long as the broker lets a transaction live; `false` from it
+/// gives up.
 pub fn read(
     admin: &Admin,
     kafka: &sink_kafka::Config,
